@@ -1,0 +1,1 @@
+//! What a Floe blob *is*: ids, axes, symbols, slivers, encoding, commitments and proofs.

@@ -1,0 +1,13 @@
+# What can be done here: `just --list`.
+
+# Everything that must pass before a commit lands (the README's test command).
+test:
+    tests/run.sh
+
+# Formatting, lints, docs and dependency rules only.
+lint:
+    tests/run.sh --lint
+
+# Format the tree.
+fmt:
+    cargo fmt --all

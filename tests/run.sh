@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# The one command that passes the tests: lints, then every test of every crate.
+#   tests/run.sh           everything
+#   tests/run.sh --lint    formatting, lints, docs and dependency rules only
+#   tests/run.sh --test    the tests only
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() { sed -n '2,5p' "$0" | sed 's/^# \{0,1\}//'; }
+lint=true test=true
+case "${1:-}" in
+  "") ;;
+  --lint) test=false ;;
+  --test) lint=false ;;
+  -h | --help) usage; exit 0 ;;
+  *) echo "tests/run.sh: unknown option '$1'" >&2; usage >&2; exit 2 ;;
+esac
+
+step() { printf '\n== %s\n' "$*"; }
+# A command that is used where it is installed and named where it is not: `.ci/run` installs all of them.
+optional() {
+  if command -v "$1" >/dev/null; then "$@"; else echo "skipped: '$1' is not installed (see .ci/run)"; fi
+}
+
+if $lint; then
+  step "format";       cargo fmt --all --check
+  step "clippy";       cargo clippy --workspace --all-targets --locked -- -D warnings
+  step "docs";         RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+  step "dependencies"; optional cargo-deny --log-level error check bans licenses sources
+  step "spelling";     optional typos
+fi
+
+if $test; then
+  step "tests"
+  if command -v cargo-nextest >/dev/null; then
+    cargo nextest run --workspace --locked --no-fail-fast
+  else
+    cargo test --workspace --locked --no-fail-fast
+  fi
+  step "doc tests";    cargo test --workspace --doc --locked --quiet
+fi
