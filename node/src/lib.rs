@@ -1,0 +1,3 @@
+//! A Floe storage node.
+
+pub mod supervisor;
