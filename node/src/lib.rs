@@ -1,3 +1,4 @@
 //! A Floe storage node.
 
+pub mod config;
 pub mod supervisor;

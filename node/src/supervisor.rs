@@ -116,7 +116,10 @@ impl Supervisor {
         self.tracker.close();
         match tokio::time::timeout(deadline, self.tracker.wait()).await {
             Ok(()) => Ok(()),
-            Err(_) => Err(DrainTimeout { waited: deadline, tasks: self.running() }),
+            Err(_) => Err(DrainTimeout {
+                waited: deadline,
+                tasks: self.running(),
+            }),
         }
     }
 
@@ -128,7 +131,11 @@ impl Supervisor {
     fn count(&self, name: &'static str, started: bool) {
         let mut state = self.state();
         let count = state.running.entry(name).or_default();
-        *count = if started { *count + 1 } else { count.saturating_sub(1) };
+        *count = if started {
+            *count + 1
+        } else {
+            count.saturating_sub(1)
+        };
         if *count == 0 {
             state.running.remove(name);
         }
@@ -170,8 +177,17 @@ mod tests {
         });
         supervisor.start("broken", async { Err(std::io::Error::other("no disk")) });
         let exit = supervisor.stopped().await;
-        assert_eq!(exit, Exit::TaskFailed { task: "broken", reason: "no disk".into() });
-        supervisor.drain(SOON).await.expect("the patient task sees the token");
+        assert_eq!(
+            exit,
+            Exit::TaskFailed {
+                task: "broken",
+                reason: "no disk".into()
+            }
+        );
+        supervisor
+            .drain(SOON)
+            .await
+            .expect("the patient task sees the token");
         assert!(supervisor.running().is_empty());
     }
 
@@ -182,13 +198,19 @@ mod tests {
             assert!(std::env::args().count() == usize::MAX, "on purpose");
             Ok::<_, std::io::Error>(())
         });
-        assert!(matches!(supervisor.stopped().await, Exit::TaskFailed { task: "panics", .. }));
+        assert!(matches!(
+            supervisor.stopped().await,
+            Exit::TaskFailed { task: "panics", .. }
+        ));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_drain_that_times_out_names_who_hangs() {
         let supervisor = Supervisor::new();
-        supervisor.start("stubborn", std::future::pending::<Result<(), std::io::Error>>());
+        supervisor.start(
+            "stubborn",
+            std::future::pending::<Result<(), std::io::Error>>(),
+        );
         let error = supervisor.drain(SOON).await.expect_err("it never ends");
         assert_eq!(error.tasks, ["stubborn"]);
         assert_eq!(supervisor.stopped().await, Exit::Requested);
