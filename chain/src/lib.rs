@@ -1,0 +1,18 @@
+//! What the chain *says*: epochs, committees, quorums, signed statements, certificates and events.
+//!
+//! Pure values and checks: nothing here reads a clock, a file or a socket.
+
+pub mod amount;
+pub mod blob;
+pub mod certificate;
+pub mod committee;
+pub mod cost;
+pub mod epoch;
+pub mod event;
+pub mod id;
+pub mod keys;
+pub mod quorum;
+pub mod signers;
+pub mod statement;
+#[cfg(test)]
+mod testing;

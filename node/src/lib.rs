@@ -1,4 +1,0 @@
-//! A Floe storage node.
-
-pub mod config;
-pub mod supervisor;
