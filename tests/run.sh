@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The one command that passes the tests: lints, then every test of every crate.
+# The one command that passes the tests: lints, then every test of every package, Rust and Move.
 #   tests/run.sh           everything
 #   tests/run.sh --lint    formatting, lints, docs and dependency rules only
 #   tests/run.sh --test    the tests only
@@ -22,6 +22,9 @@ optional() {
   if command -v "$1" >/dev/null; then "$@"; else echo "skipped: '$1' is not installed (see .ci/run)"; fi
 }
 
+# The Rust tests read the compiled Move packages, so these come first.
+step "Move packages";  chain/move/build.sh
+
 if $lint; then
   step "format";       cargo fmt --all --check
   step "clippy";       cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -31,6 +34,7 @@ if $lint; then
 fi
 
 if $test; then
+  step "Move tests";   chain/move/test.sh
   step "tests"
   if command -v cargo-nextest >/dev/null; then
     cargo nextest run --workspace --locked --no-fail-fast

@@ -1,0 +1,292 @@
+//! What a node is told: one TOML file, whose example is generated from the comments in this file.
+//! Owns parsing, defaults and checking; opens nothing but the file itself.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use toml_example::TomlExample;
+
+/// A node's configuration. Relative paths are relative to the folder of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TomlExample)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// Where slivers, index and cursor live. Stamped with the node's id and the network's: it cannot
+    /// be used by another node or for another network.
+    #[toml_example(default = "data")]
+    pub data_dir: PathBuf,
+
+    /// The chain this node follows.
+    #[toml_example(nesting)]
+    pub chain: ChainConfig,
+
+    /// The node's secrets.
+    #[toml_example(nesting)]
+    #[serde(default)]
+    pub keys: KeyPaths,
+
+    /// Where other peers reach this node.
+    #[toml_example(nesting)]
+    pub network: NetworkConfig,
+
+    /// The operator's door: health, status and metrics over HTTP.
+    #[toml_example(nesting)]
+    #[serde(default)]
+    pub admin: AdminConfig,
+
+    /// What the node lets itself be used for.
+    #[toml_example(nesting)]
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Only what cannot be read from the chain itself: packages, staking and shard count are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TomlExample)]
+#[serde(deny_unknown_fields)]
+pub struct ChainConfig {
+    /// gRPC endpoints of full nodes, tried in turn. None of them is trusted.
+    #[toml_example(default = ["http://127.0.0.1:9000"])]
+    pub urls: Vec<String>,
+
+    /// The chain's identifier (digest of its genesis checkpoint, base58). An endpoint of another
+    /// chain is refused.
+    #[toml_example(default = "4btiuiMPvEENsttpZC7CZ53DruC3MAgfznDbASZ7DR6S")]
+    pub chain_id: String,
+
+    /// The Floe `System` object.
+    #[toml_example(default = "0x0000000000000000000000000000000000000000000000000000000000000000")]
+    pub system_object: String,
+
+    /// The node's pool object: its identity on chain, printed by `floe node register`.
+    #[toml_example(default = "0x0000000000000000000000000000000000000000000000000000000000000000")]
+    pub node_id: String,
+
+    /// A file with the validator committee that anchors trust in checkpoints, as written by
+    /// `floe devnet` (`devnet.json`).
+    #[toml_example(default = "devnet.json")]
+    pub anchor: PathBuf,
+}
+
+/// One line in each file, readable by the owner only (mode 0600), or the node refuses to start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TomlExample)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyPaths {
+    /// Ed25519: who the node is on the network.
+    #[toml_example(default = "identity.key")]
+    pub identity: PathBuf,
+
+    /// BLS12-381: what the node signs statements with.
+    #[toml_example(default = "protocol.key")]
+    pub protocol: PathBuf,
+
+    /// The Sui account that pays for the node's transactions.
+    #[toml_example(default = "wallet.key")]
+    pub wallet: PathBuf,
+}
+
+impl Default for KeyPaths {
+    fn default() -> Self {
+        Self {
+            identity: "identity.key".into(),
+            protocol: "protocol.key".into(),
+            wallet: "wallet.key".into(),
+        }
+    }
+}
+
+/// The chain holds the address as a first hint for others; this is the one that is bound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TomlExample)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// UDP address of the data plane (QUIC).
+    #[toml_example(default = "0.0.0.0:9600")]
+    pub listen: SocketAddr,
+}
+
+/// Whoever reaches it sees what the node does, but can change nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TomlExample)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminConfig {
+    /// TCP address of `/live`, `/ready`, `/status` and `/metrics`. Keep it on loopback.
+    #[toml_example(default = "127.0.0.1:9601")]
+    pub listen: SocketAddr,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9601)),
+        }
+    }
+}
+
+/// Who asks for more is told to come back later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TomlExample)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Memory for bodies of requests and replies in flight, in MiB.
+    #[toml_example(default = 128)]
+    pub request_memory_mib: u32,
+
+    /// How long a stopping node waits for requests in flight, in seconds.
+    #[toml_example(default = 10)]
+    pub drain_seconds: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_memory_mib: 128,
+            drain_seconds: 10,
+        }
+    }
+}
+
+impl Limits {
+    /// How long a stopping node waits for requests in flight.
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds.into())
+    }
+
+    /// Memory for bodies in flight, in bytes.
+    pub fn request_memory_bytes(&self) -> u64 {
+        u64::from(self.request_memory_mib) << 20
+    }
+}
+
+/// What is wrong with a configuration file.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not a node configuration.
+    #[error("{path} is not a node configuration: {source}", path = path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what was expected there.
+        source: Box<toml::de::Error>,
+    },
+    /// A value is out of range.
+    #[error("{path}: {key} must be {expected}", path = path.display())]
+    OutOfRange {
+        /// The file.
+        path: PathBuf,
+        /// The key, as in the file.
+        key: &'static str,
+        /// What would be right.
+        expected: &'static str,
+    },
+}
+
+impl NodeConfig {
+    /// Reads and checks a file, and makes its paths relative to the file's folder.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the file and the key.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.into(),
+            source,
+        })?;
+        let mut config: Self = toml::from_str(&text).map_err(|source| ConfigError::Parse {
+            path: path.into(),
+            source: Box::new(source),
+        })?;
+        let out_of_range = |key, expected| ConfigError::OutOfRange {
+            path: path.into(),
+            key,
+            expected,
+        };
+        if config.chain.urls.is_empty() {
+            return Err(out_of_range(
+                "chain.urls",
+                "a list of at least one endpoint",
+            ));
+        }
+        if config.limits.request_memory_mib == 0 {
+            return Err(out_of_range("limits.request_memory_mib", "at least 1"));
+        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for file in [
+            &mut config.data_dir,
+            &mut config.chain.anchor,
+            &mut config.keys.identity,
+            &mut config.keys.protocol,
+            &mut config.keys.wallet,
+        ] {
+            *file = folder.join(&file);
+        }
+        Ok(config)
+    }
+
+    /// The file with every key, its default and what it means.
+    pub fn example() -> String {
+        Self::toml_example()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<NodeConfig, ConfigError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("node.toml");
+        std::fs::write(&path, text).expect("written");
+        NodeConfig::load(&path)
+    }
+
+    #[test]
+    fn the_example_is_a_valid_configuration_with_the_defaults() {
+        let config = load(&NodeConfig::example()).expect("the example parses");
+        assert_eq!(config.limits, Limits::default());
+        assert_eq!(config.admin, AdminConfig::default());
+        assert!(config.keys.identity.ends_with("identity.key"));
+        assert!(
+            config.data_dir.is_absolute(),
+            "paths are relative to the file"
+        );
+    }
+
+    #[test]
+    fn the_committed_example_is_the_generated_one() {
+        assert_eq!(include_str!("../node.example.toml"), NodeConfig::example());
+    }
+
+    #[test]
+    fn unknown_keys_and_impossible_values_are_refused_by_name() {
+        let typo = NodeConfig::example().replace("drain_seconds", "drain_secs");
+        assert!(
+            load(&typo)
+                .expect_err("typo")
+                .to_string()
+                .contains("drain_secs")
+        );
+        let empty = NodeConfig::example().replace(r#"["http://127.0.0.1:9000"]"#, "[]");
+        assert!(
+            load(&empty)
+                .expect_err("no urls")
+                .to_string()
+                .contains("chain.urls")
+        );
+        let zero =
+            NodeConfig::example().replace("request_memory_mib = 128", "request_memory_mib = 0");
+        assert!(
+            load(&zero)
+                .expect_err("zero")
+                .to_string()
+                .contains("request_memory_mib")
+        );
+    }
+}

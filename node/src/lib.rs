@@ -1,0 +1,4 @@
+//! A Floe storage node.
+
+pub mod config;
+pub mod supervisor;

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# A whole Floe network on this machine: a local chain, storage nodes, a funded client.
+#   --nodes N       storage nodes (default 10)
+#   --shards N      shards spread over them (default 50)
+#   --dir DIR       where everything of this network lives (default target/testnet)
+#   --port-base P   ports from P upwards (default: free ones)
+#   --detach        return when the network is up, instead of staying until Ctrl-C
+#   --no-build      use the binaries and packages that are there
+# Needs Rust and Node >= 20. Stop it with testnet/down.sh --dir DIR.
+
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+
+nodes=10 shards=50 dir=$default_dir port_base=0 detach=false build=true
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --nodes) nodes=$2; shift 2 ;;
+    --shards) shards=$2; shift 2 ;;
+    --dir) dir=$2; shift 2 ;;
+    --port-base) port_base=$2; shift 2 ;;
+    --detach) detach=true; shift ;;
+    --no-build) build=false; shift ;;
+    -h | --help) usage_of "$0"; exit 0 ;;
+    *) usage_of "$0" >&2; die "unknown option '$1'" ;;
+  esac
+done
+mkdir -p "$dir"
+dir=$(cd "$dir" && pwd)
+[ ! -f "$dir/devnet/pid" ] || ! running "$dir/devnet/pid" \
+  || die "a network runs in $dir already: testnet/down.sh --dir $dir"
+[ ! -f "$dir/network.json" ] \
+  || die "$dir holds a stopped network: start its parts with testnet/node.sh, or remove the folder"
+
+say() { printf '%s\n' "$*" >&2; }
+
+if $build; then
+  command -v cargo >/dev/null || die "Rust is missing: install it from https://rustup.rs"
+  say "building (the first time takes some minutes) ..."
+  "$root/chain/move/build.sh" >&2
+  cargo build --release --locked --quiet --manifest-path "$root/Cargo.toml" -p floe
+fi
+floe=$(floe_bin)
+
+tear_down() { "$root/testnet/down.sh" --dir "$dir" >&2 || true; }
+trap 'say "not up; see the logs in $dir"; tear_down' ERR
+
+say "starting the local chain ..."
+mkdir -p "$dir/devnet"
+start "$dir/devnet/pid" "$dir/devnet/log" \
+  "$floe" devnet --dir "$dir/devnet" --port "$port_base" --packages "$root/target/move"
+wait_until 30 "the local chain" test -s "$dir/devnet/devnet.json"
+
+say "deploying contracts, registering $nodes nodes with $shards shards ..."
+"$floe" testnet deploy --dir "$dir" --nodes "$nodes" --shards "$shards" --port-base "$port_base" \
+  --packages "$root/target/move"
+
+say "starting $nodes nodes ..."
+for node in $(seq 0 $((nodes - 1))); do
+  "$root/testnet/node.sh" --dir "$dir" start "$node"
+done
+export FLOE_CONFIG=$dir/client.toml
+wait_until 60 "healthy nodes" "$floe" health
+
+say "storing and reading a sample ..."
+sample=$root/README.md
+id=$("$floe" store --progress off "$sample")
+"$floe" read --progress off "$id" | cmp - "$sample" || die "the sample came back different"
+trap - ERR
+
+cat >&2 <<TEXT
+
+A network of $nodes nodes and $shards shards is up in $dir
+and gave back what it was given (blob $id). Try:
+
+  export FLOE_CONFIG=$dir/client.toml
+  $floe store FILE                     # prints the blob's id
+  $floe read $id
+  $floe status $id
+  testnet/node.sh --dir $dir kill 3    # and read again
+  testnet/status.sh --dir $dir
+  testnet/down.sh --dir $dir
+TEXT
+
+if ! $detach; then
+  say ""
+  say "Ctrl-C stops the network."
+  trap 'say ""; say "stopping ..."; tear_down; exit 0' INT TERM
+  while running "$dir/devnet/pid"; do sleep 1; done
+  die "the local chain ended; see $dir/devnet/log"
+fi
