@@ -11,8 +11,11 @@ pub mod epoch;
 pub mod event;
 pub mod id;
 pub mod keys;
+#[cfg(feature = "light")]
+pub mod light;
 pub mod quorum;
 pub mod signers;
 pub mod statement;
+pub mod succession;
 #[cfg(test)]
 mod testing;
