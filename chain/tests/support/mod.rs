@@ -1,7 +1,8 @@
 //! A synthetic Sui: validators with known keys that certify whatever a test wants to have happened.
 #![allow(
+    clippy::unwrap_used,
     dead_code,
-    reason = "each test binary uses its part of the shared support"
+    reason = "test support; each test binary uses its part"
 )]
 
 use sui_crypto::bls12381::{Bls12381PrivateKey, ValidatorCommitteeSignatureAggregator};
