@@ -12,7 +12,7 @@ fn ratchet(salt: u8) -> Ratchet {
         TrustAnchor(SyntheticChain::anchor(salt)),
         TrustLimits::default(),
     )
-    .unwrap()
+    .expect("a committee")
 }
 
 #[test]
