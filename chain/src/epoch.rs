@@ -88,23 +88,64 @@ impl ChainTime {
 }
 
 /// Where the epoch machine stands. Every step out of a phase may be taken by anybody.
+///
+/// # Layout
+/// BCS of the Move enum `schedule::Phase`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EpochPhase {
-    /// The committee serves; `select` is due at mid-epoch.
-    Open {
-        /// When the phase began.
-        since: ChainTime,
-    },
-    /// The next committee is known; `advance` is due at the end of the epoch.
-    Selected {
-        /// When the epoch opened (the boundary is counted from here, not from the selection).
-        since: ChainTime,
-    },
-    /// The new committee takes over its shards; a quorum of `sync_done` opens the epoch.
+    /// The committee serves; the next one is not known.
+    Open,
+    /// The next committee is known; the epoch ends when its time is over.
+    Selected,
+    /// The committee takes over its shards; a quorum of attestations opens the epoch.
     Sync {
         /// Shard weight of the members that attested so far.
-        weight: u16,
+        weight: u64,
     },
+}
+
+/// The clock of the epoch machine.
+///
+/// # Layout
+/// BCS of the Move struct `schedule::Schedule`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// The running epoch.
+    pub epoch: Epoch,
+    /// Its phase.
+    pub phase: EpochPhase,
+    /// When it began.
+    pub started: ChainTime,
+    /// When its quorum was synced; zero until then.
+    pub opened: ChainTime,
+    /// How long it lasts, in milliseconds.
+    pub duration_ms: u64,
+}
+
+impl Schedule {
+    /// The earliest end of the epoch.
+    #[must_use]
+    pub const fn ends(&self) -> ChainTime {
+        self.started.plus_ms(self.duration_ms)
+    }
+
+    /// When the next committee may be selected, `select_bps` (hundredths of a percent) into the
+    /// epoch.
+    #[must_use]
+    pub fn select_due(&self, select_bps: u16) -> ChainTime {
+        let part = u128::from(self.duration_ms) * u128::from(select_bps) / 10_000;
+        self.started
+            .plus_ms(u64::try_from(part).unwrap_or(u64::MAX))
+    }
+
+    /// The first epoch whose committee is still open: stake moves take effect there.
+    #[must_use]
+    pub fn target(&self) -> Option<Epoch> {
+        match self.phase {
+            EpochPhase::Selected => self.epoch.after(2),
+            EpochPhase::Open | EpochPhase::Sync { .. } => self.epoch.next(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -118,5 +159,27 @@ mod tests {
         assert_eq!(Epoch::ZERO.next(), Some(Epoch::FIRST));
         assert_eq!(epoch_count(&(Epoch::new(3)..Epoch::new(7))), 4);
         assert_eq!(epoch_count(&(Epoch::new(7)..Epoch::new(3))), 0);
+    }
+
+    #[test]
+    fn the_schedule_never_overflows() {
+        let schedule = Schedule {
+            epoch: Epoch::new(3),
+            phase: EpochPhase::Open,
+            started: ChainTime::from_ms(1_000),
+            opened: ChainTime::from_ms(0),
+            duration_ms: 10_000,
+        };
+        assert_eq!(schedule.ends().as_ms(), 11_000);
+        assert_eq!(schedule.select_due(5_000).as_ms(), 6_000);
+        assert_eq!(schedule.target(), Some(Epoch::new(4)));
+        let endless = Schedule {
+            duration_ms: u64::MAX,
+            phase: EpochPhase::Selected,
+            ..schedule
+        };
+        assert_eq!(endless.ends().as_ms(), u64::MAX);
+        assert_eq!(endless.select_due(10_000).as_ms(), u64::MAX);
+        assert_eq!(endless.target(), Some(Epoch::new(5)));
     }
 }

@@ -1,17 +1,9 @@
-//! What happened on the chain, in order: the contract's events and their positions.
-//!
-//! Pure values. Reading them from checkpoints, and proving that none is missing, is the client's.
+//! Positions in the chain's total order of events.
 
 use std::fmt;
-use std::ops::Range;
 use std::str::FromStr;
 
-use floe_codec::{BlobId, Encoding};
 use serde::{Deserialize, Serialize};
-
-use crate::epoch::{ChainTime, Epoch};
-use crate::id::{NodeId, ObjectId};
-use crate::statement::BasisPoints;
 
 /// The position of an event: portable between endpoints and totally ordered.
 ///
@@ -33,12 +25,22 @@ impl EventCursor {
     /// Bytes of the fixed-width form.
     pub const LEN: usize = 16;
 
-    /// Before everything.
+    /// Before everything: the genesis checkpoint holds no event of ours.
     pub const START: Self = Self {
         checkpoint: 0,
         transaction: 0,
         event: 0,
     };
+
+    /// After everything in a checkpoint.
+    #[must_use]
+    pub const fn end_of(checkpoint: u64) -> Self {
+        Self {
+            checkpoint,
+            transaction: u32::MAX,
+            event: u32::MAX,
+        }
+    }
 
     /// Big-endian bytes: their order is the order of events, as keys in a table need.
     #[must_use]
@@ -111,134 +113,6 @@ impl FromStr for EventCursor {
             .then_some(cursor)
             .ok_or(ParseCursorError)
     }
-}
-
-/// An event of the contract: what nodes and tools act on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ChainEvent {
-    /// Storage was paid for and a blob named; nodes accept its slivers from now on.
-    BlobRegistered {
-        /// When.
-        epoch: Epoch,
-        /// The `Blob` object.
-        object: ObjectId,
-        /// The blob.
-        blob: BlobId,
-        /// Its length in bytes, before encoding.
-        size: u64,
-        /// How it is coded.
-        encoding: Encoding,
-        /// Whether the owner may delete it.
-        deletable: bool,
-        /// The epochs paid for.
-        period: Range<Epoch>,
-    },
-    /// A quorum confirmed a registration.
-    BlobCertified {
-        /// When.
-        epoch: Epoch,
-        /// The `Blob` object.
-        object: ObjectId,
-        /// The blob.
-        blob: BlobId,
-        /// First epoch no longer paid for.
-        end: Epoch,
-        /// Whether the owner may delete it.
-        deletable: bool,
-    },
-    /// A certified registration was paid for further.
-    BlobExtended {
-        /// When.
-        epoch: Epoch,
-        /// The `Blob` object.
-        object: ObjectId,
-        /// The blob.
-        blob: BlobId,
-        /// First epoch no longer paid for.
-        end: Epoch,
-    },
-    /// The owner gave a registration up.
-    BlobDeleted {
-        /// When.
-        epoch: Epoch,
-        /// The `Blob` object, now gone.
-        object: ObjectId,
-        /// The blob.
-        blob: BlobId,
-        /// Whether it had been certified.
-        certified: bool,
-    },
-    /// No blob has this id; it is refused for ever.
-    BlobInconsistent {
-        /// When.
-        epoch: Epoch,
-        /// The id.
-        blob: BlobId,
-    },
-    /// The committee of the next epoch is known.
-    CommitteeSelected {
-        /// The epoch in which it was selected.
-        epoch: Epoch,
-        /// The epoch it will serve.
-        next: Epoch,
-        /// The `EpochCommittee` object.
-        committee: ObjectId,
-    },
-    /// An epoch began; expiries of blobs take effect here.
-    EpochStarted {
-        /// The new epoch.
-        epoch: Epoch,
-        /// When, by the chain's clock.
-        at: ChainTime,
-    },
-    /// A node holds all shards it owns in the epoch.
-    NodeSynced {
-        /// The epoch.
-        epoch: Epoch,
-        /// The node.
-        node: NodeId,
-    },
-    /// A quorum synced; the epoch is in normal service.
-    EpochOpened {
-        /// The epoch.
-        epoch: Epoch,
-        /// When, by the chain's clock.
-        at: ChainTime,
-    },
-    /// A round of storage challenges was drawn.
-    ChallengeDrawn {
-        /// When.
-        epoch: Epoch,
-        /// The round within the epoch.
-        round: u16,
-        /// Its seed.
-        seed: [u8; 32],
-        /// When, by the chain's clock.
-        at: ChainTime,
-    },
-    /// A node's score was certified.
-    NodeProven {
-        /// When.
-        epoch: Epoch,
-        /// The node.
-        node: NodeId,
-        /// Its score.
-        score: BasisPoints,
-    },
-    /// The package was upgraded.
-    Upgraded {
-        /// When.
-        epoch: Epoch,
-        /// Where its code is now.
-        package: ObjectId,
-    },
-    /// An event of the contract that storing and reading do not depend on (stake, votes, prices).
-    Other {
-        /// Name of the Move struct.
-        name: String,
-        /// Its BCS contents.
-        contents: Vec<u8>,
-    },
 }
 
 #[cfg(test)]
