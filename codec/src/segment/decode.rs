@@ -1,0 +1,200 @@
+//! Decodes one segment and checks that it is consistent before its bytes are released.
+//!
+//! Every reader of a segment gets the same: its bytes, or that it is inconsistent. That needs the
+//! segment encoded again from what was decoded, because each reader sees only some of its slivers.
+
+use rayon::prelude::*;
+
+use super::encode::{SegmentBuffers, deal};
+use crate::{
+    Axis, ByAxis, Codec, InconsistencyProof, SegmentIndex, SegmentLayout, SegmentMetadata,
+    SliverIndex, VerifiedSliver, pool::sized,
+};
+
+/// Why a segment gives no bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// A sliver was verified against other metadata than that of this segment.
+    #[error("{axis} sliver {index} belongs to another segment")]
+    Foreign {
+        /// The axis of the sliver.
+        axis: Axis,
+        /// The index of the sliver.
+        index: SliverIndex,
+    },
+    /// Neither axis has enough different slivers; they cannot be mixed.
+    #[error(
+        "segment {segment} needs {} primary or {} secondary slivers, got {} and {}",
+        needed.primary, needed.secondary, got.primary, got.secondary
+    )]
+    TooFew {
+        /// The segment to decode.
+        segment: SegmentIndex,
+        /// k1 and k2.
+        needed: ByAxis<u16>,
+        /// The different slivers given.
+        got: ByAxis<usize>,
+    },
+    /// The slivers are the committed ones, but they are not those of any bytes: whoever encoded the
+    /// blob is at fault, every reader fails alike, and the proof convinces others.
+    #[error("segment {segment} is inconsistent")]
+    Inconsistent {
+        /// The inconsistent segment.
+        segment: SegmentIndex,
+        /// What shows it.
+        proof: Box<InconsistencyProof>,
+    },
+}
+
+/// Memory of [`Codec::decode_segment`], reused from segment to segment.
+#[derive(Debug, Default)]
+pub struct DecodeBuffers {
+    matrix: Vec<u8>,
+    encode: SegmentBuffers,
+}
+
+impl Codec {
+    /// Decodes a segment from any k1 primary or k2 secondary slivers and checks its consistency.
+    ///
+    /// Returns exactly the bytes of the segment, in `buffers`. Slivers beyond those needed are ignored.
+    pub fn decode_segment<'b, B: AsRef<[u8]> + Sync>(
+        &self,
+        metadata: &SegmentMetadata,
+        slivers: &[VerifiedSliver<B>],
+        buffers: &'b mut DecodeBuffers,
+    ) -> Result<&'b [u8], DecodeError> {
+        let layout = metadata.layout();
+        let (axis, chosen) = choose(metadata, slivers)?;
+        let matrix = sized(&mut buffers.matrix, layout.padded_length());
+        self.decode_matrix(layout, axis, &chosen, matrix);
+
+        let clean = matrix[layout.length()..].iter().all(|&byte| byte == 0);
+        let consistent = clean && {
+            let source = &matrix[..layout.length()];
+            let root = self.commit_segment(layout, source, &mut buffers.encode);
+            root.as_ref() == Ok(metadata.root())
+        };
+        if !consistent {
+            let segment = layout.index();
+            let proof = InconsistencyProof::find(self, metadata, axis, &chosen, matrix);
+            return Err(DecodeError::Inconsistent {
+                segment,
+                proof: Box::new(proof),
+            });
+        }
+        Ok(&matrix[..layout.length()])
+    }
+
+    /// Decodes the padded source matrix from exactly as many slivers of `axis` as needed, ascending.
+    fn decode_matrix(
+        &self,
+        layout: &SegmentLayout,
+        axis: Axis,
+        slivers: &[(SliverIndex, &[u8])],
+        matrix: &mut [u8],
+    ) {
+        let size = layout.symbol_size();
+        let row_size = layout.sliver_size(Axis::Primary);
+        let codes = self.codes(layout.shards());
+        let positions: Vec<usize> = slivers
+            .iter()
+            .map(|(index, _)| index.get().into())
+            .collect();
+        // The codewords that cross slivers of one axis are the slivers of the other.
+        let pattern = codes.get(axis.orthogonal()).pattern(&positions);
+        let mut rows: Vec<&mut [u8]> = matrix.chunks_exact_mut(row_size).collect();
+        match axis {
+            Axis::Primary => {
+                for (&position, (_, sliver)) in positions.iter().zip(slivers) {
+                    if let Some(row) = rows.get_mut(position) {
+                        row.copy_from_slice(sliver);
+                    }
+                }
+                // Each task restores some columns of all missing rows.
+                let missing = rows
+                    .into_iter()
+                    .enumerate()
+                    .filter(|(row, _)| pattern.missing().binary_search(row).is_ok());
+                let columns = row_size / size;
+                let columns_each = columns.div_ceil(64);
+                let piece = columns_each * size;
+                let tasks = deal(
+                    missing.map(|(_, row)| row),
+                    piece,
+                    columns.div_ceil(columns_each),
+                );
+                self.run(|| {
+                    tasks
+                        .enumerate()
+                        .collect::<Vec<_>>()
+                        .into_par_iter()
+                        .for_each(|(task, mut missing)| {
+                            let start = task * piece;
+                            let end = (start + piece).min(row_size);
+                            let present: Vec<&[u8]> = slivers
+                                .iter()
+                                .map(|(_, sliver)| &sliver[start..end])
+                                .collect();
+                            pattern.restore(size, &present, &mut missing);
+                        });
+                });
+            }
+            Axis::Secondary => self.run(|| {
+                rows.into_par_iter().enumerate().for_each(|(index, row)| {
+                    let symbol = index * size..(index + 1) * size;
+                    let present: Vec<&[u8]> = slivers
+                        .iter()
+                        .map(|(_, sliver)| &sliver[symbol.clone()])
+                        .collect();
+                    let mut places: Vec<Option<&mut [u8]>> =
+                        row.chunks_exact_mut(size).map(Some).collect();
+                    for (&position, symbol) in positions.iter().zip(&present) {
+                        if let Some(place) = places.get_mut(position).and_then(Option::take) {
+                            place.copy_from_slice(symbol);
+                        }
+                    }
+                    // What no sliver filled is missing.
+                    let mut missing: Vec<&mut [u8]> = places.into_iter().flatten().collect();
+                    pattern.restore(size, &present, &mut missing);
+                });
+            }),
+        }
+    }
+}
+
+/// As many slivers of one axis as decode the segment, ascending: systematic ones come first, because
+/// they need no decoding, and primaries before secondaries.
+fn choose<'a, B: AsRef<[u8]>>(
+    metadata: &SegmentMetadata,
+    slivers: &'a [VerifiedSliver<B>],
+) -> Result<(Axis, Vec<(SliverIndex, &'a [u8])>), DecodeError> {
+    let layout = metadata.layout();
+    if let Some(foreign) = slivers.iter().find(|sliver| !sliver.is_of(metadata)) {
+        return Err(DecodeError::Foreign {
+            axis: foreign.axis(),
+            index: foreign.index(),
+        });
+    }
+    let by_axis = ByAxis::from_fn(|axis| {
+        let of_axis = slivers.iter().filter(|sliver| sliver.axis() == axis);
+        let mut of_axis: Vec<_> = of_axis
+            .map(|sliver| (sliver.index(), sliver.bytes()))
+            .collect();
+        of_axis.sort_by_key(|(index, _)| *index);
+        of_axis.dedup_by_key(|(index, _)| *index);
+        of_axis
+    });
+    let needed = layout.shards().source_slivers();
+    for axis in Axis::BOTH {
+        let needed = usize::from(*needed.get(axis));
+        if let Some(enough) = by_axis.get(axis).get(..needed) {
+            return Ok((axis, enough.to_vec()));
+        }
+    }
+    let got = ByAxis::from_fn(|axis| by_axis.get(axis).len());
+    Err(DecodeError::TooFew {
+        segment: layout.index(),
+        needed,
+        got,
+    })
+}

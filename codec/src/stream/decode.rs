@@ -1,0 +1,114 @@
+//! Writes a blob segment by segment, each only after it was decoded and found consistent.
+
+use std::io::Write;
+
+use crate::{
+    BlobId, BlobLayout, Codec, DecodeBuffers, DecodeError, SegmentIndex, SegmentMetadata,
+    VerifiedSliver,
+};
+
+/// Writes the bytes of a blob from verified slivers, one segment after the other.
+#[derive(Debug)]
+pub struct Decoder<W> {
+    codec: Codec,
+    blob: BlobId,
+    layout: BlobLayout,
+    output: W,
+    next: u32,
+    buffers: DecodeBuffers,
+}
+
+/// Why a blob was not written, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeStreamError {
+    /// Metadata of another segment or blob than the one that is next.
+    #[error("expected segment {expected} of {blob}, got segment {got} of {got_blob}")]
+    OutOfOrder {
+        /// The blob being written.
+        blob: BlobId,
+        /// The segment that is next.
+        expected: SegmentIndex,
+        /// The segment of the metadata.
+        got: SegmentIndex,
+        /// The blob of the metadata.
+        got_blob: BlobId,
+    },
+    /// The segment gives no bytes.
+    #[error(transparent)]
+    Segment(#[from] DecodeError),
+    /// The output cannot be written.
+    #[error("cannot write segment {segment}")]
+    Write {
+        /// The segment being written.
+        segment: SegmentIndex,
+        /// What the writer said.
+        source: std::io::Error,
+    },
+    /// Segments are missing at the end.
+    #[error("{written} of {expected} segments were written")]
+    Incomplete {
+        /// The segments of the blob.
+        expected: u32,
+        /// The segments written.
+        written: u32,
+    },
+}
+
+impl Codec {
+    /// Writes blob `blob` to `output` from the slivers pushed.
+    pub fn decoder<W: Write>(&self, blob: BlobId, layout: BlobLayout, output: W) -> Decoder<W> {
+        let buffers = DecodeBuffers::default();
+        Decoder {
+            codec: self.clone(),
+            blob,
+            layout,
+            output,
+            next: 0,
+            buffers,
+        }
+    }
+}
+
+impl<W: Write> Decoder<W> {
+    /// The segment to push next, `None` after the last.
+    pub fn next_segment(&self) -> Option<SegmentIndex> {
+        (self.next < self.layout.segment_count()).then_some(SegmentIndex(self.next))
+    }
+
+    /// Decodes the next segment and writes its bytes.
+    pub fn push<B: AsRef<[u8]> + Sync>(
+        &mut self,
+        metadata: &SegmentMetadata,
+        slivers: &[VerifiedSliver<B>],
+    ) -> Result<(), DecodeStreamError> {
+        let segment = metadata.segment();
+        if (metadata.blob(), metadata.blob_layout(), segment.get())
+            != (&self.blob, &self.layout, self.next)
+        {
+            return Err(DecodeStreamError::OutOfOrder {
+                blob: self.blob,
+                expected: SegmentIndex(self.next),
+                got: segment,
+                got_blob: *metadata.blob(),
+            });
+        }
+        let bytes = self
+            .codec
+            .decode_segment(metadata, slivers, &mut self.buffers)?;
+        self.output
+            .write_all(bytes)
+            .map_err(|source| DecodeStreamError::Write { segment, source })?;
+        self.next += 1;
+        Ok(())
+    }
+
+    /// The output, if every segment was written to it.
+    pub fn finish(self) -> Result<W, DecodeStreamError> {
+        let (expected, written) = (self.layout.segment_count(), self.next);
+        if written == expected {
+            Ok(self.output)
+        } else {
+            Err(DecodeStreamError::Incomplete { expected, written })
+        }
+    }
+}
