@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Axis, Codec, IndexError, SegmentIndex, SegmentMetadata, SliverIndex, SymbolError, SymbolIndex,
-    SymbolProof, commit::hash_position,
+    SymbolProof, commit::hash_position, sliver::SliverBytes,
 };
 
 /// A proof that a segment is inconsistent, to be checked against its verified metadata.
@@ -166,7 +166,7 @@ impl InconsistencyProof {
         codec: &Codec,
         metadata: &SegmentMetadata,
         axis: Axis,
-        slivers: &[(SliverIndex, &[u8])],
+        slivers: &[SliverBytes<'_>],
         matrix: &[u8],
     ) -> Self {
         let layout = metadata.layout();
@@ -234,7 +234,7 @@ fn shows_mismatch(
             got: symbols.len(),
         });
     }
-    let mut helpers: Vec<(SliverIndex, &[u8])> = Vec::with_capacity(expected);
+    let mut helpers: Vec<SliverBytes<'_>> = Vec::with_capacity(expected);
     for proof in symbols {
         let symbol = proof.verify(metadata)?;
         let (on, helper) = (symbol.at.sliver(axis), symbol.at.sliver(axis.orthogonal()));

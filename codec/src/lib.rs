@@ -38,4 +38,4 @@ pub use range::{RangeError, RangePlan, RowRange, SegmentRange, WrongRowError};
 pub use recover::{HelperSymbols, RecoverError};
 pub use segment::{DecodeBuffers, DecodeError, EncodedSegment, SegmentBuffers, SourceLengthError};
 pub use sliver::{ExtendedSliver, SliverError, VerifiedSliver};
-pub use stream::{DecodeStreamError, Decoder, EncodeError, Encoder};
+pub use stream::{DecodeStreamError, Decoder, EncodeError, Encoder, ReadySegment};

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::{
     Axis, Codec, IndexError, SegmentLayout, SegmentMetadata, SliverError, SliverIndex,
-    VerifiedSliver,
+    VerifiedSliver, sliver::SliverBytes,
 };
 
 /// What one helper sends: the symbols where its sliver crosses each of the targets.
@@ -105,7 +105,7 @@ impl Codec {
         layout: &SegmentLayout,
         axis: Axis,
         count: usize,
-        helpers: &[(SliverIndex, &[u8])],
+        helpers: &[SliverBytes<'_>],
     ) -> Vec<Vec<u8>> {
         let size = layout.symbol_size();
         let codes = self.codes(layout.shards());

@@ -21,6 +21,9 @@ pub struct VerifiedSliver<B = Vec<u8>> {
     root: SegmentRoot,
 }
 
+/// A sliver's position on an axis known from the context, and bytes of it.
+pub(crate) type SliverBytes<'a> = (SliverIndex, &'a [u8]);
+
 /// Why bytes are not a sliver of the segment. Whoever sent them is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SliverError {

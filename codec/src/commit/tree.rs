@@ -75,7 +75,7 @@ impl Opening {
         while let Some(step) = steps.next() {
             if step.is_some() {
                 let (sibling, rest) = path.split_first().expect("the words were counted");
-                let (left, right) = if position % 2 == 0 {
+                let (left, right) = if position.is_multiple_of(2) {
                     (&node, sibling)
                 } else {
                     (sibling, &node)

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::encode::{SegmentBuffers, deal};
 use crate::{
     Axis, ByAxis, Codec, InconsistencyProof, SegmentIndex, SegmentLayout, SegmentMetadata,
-    SliverIndex, VerifiedSliver, pool::sized,
+    SliverIndex, VerifiedSliver, pool::sized, sliver::SliverBytes,
 };
 
 /// Why a segment gives no bytes.
@@ -90,7 +90,7 @@ impl Codec {
         &self,
         layout: &SegmentLayout,
         axis: Axis,
-        slivers: &[(SliverIndex, &[u8])],
+        slivers: &[SliverBytes<'_>],
         matrix: &mut [u8],
     ) {
         let size = layout.symbol_size();
@@ -167,7 +167,7 @@ impl Codec {
 fn choose<'a, B: AsRef<[u8]>>(
     metadata: &SegmentMetadata,
     slivers: &'a [VerifiedSliver<B>],
-) -> Result<(Axis, Vec<(SliverIndex, &'a [u8])>), DecodeError> {
+) -> Result<(Axis, Vec<SliverBytes<'a>>), DecodeError> {
     let layout = metadata.layout();
     if let Some(foreign) = slivers.iter().find(|sliver| !sliver.is_of(metadata)) {
         return Err(DecodeError::Foreign {

@@ -83,13 +83,20 @@ pub struct Encoder<R> {
     idle: Vec<SegmentBuffers>,
 }
 
+/// A segment of a blob, ready to be stored.
+#[derive(Debug)]
+pub struct ReadySegment {
+    /// Its hashes with the path to the blob id.
+    pub metadata: SegmentMetadata,
+    /// Its slivers.
+    pub encoded: EncodedSegment<Vec<u8>>,
+}
+
 impl<R: Read + Send> Encoder<R> {
     /// The next segment with its metadata, or `None` after the last.
     ///
     /// Hand it back with [`recycle`](Self::recycle) to reuse its memory.
-    pub fn next_segment(
-        &mut self,
-    ) -> Result<Option<(SegmentMetadata, EncodedSegment<Vec<u8>>)>, EncodeError> {
+    pub fn next_segment(&mut self) -> Result<Option<ReadySegment>, EncodeError> {
         if self.ready.is_empty() {
             self.encode_batch()?;
         }
@@ -97,7 +104,7 @@ impl<R: Read + Send> Encoder<R> {
             return Ok(None);
         };
         let metadata = self.commitment.metadata(&encoded)?;
-        Ok(Some((metadata, encoded)))
+        Ok(Some(ReadySegment { metadata, encoded }))
     }
 
     /// Takes back the memory of a segment.

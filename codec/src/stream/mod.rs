@@ -4,4 +4,4 @@ mod decode;
 mod encode;
 
 pub use decode::{DecodeStreamError, Decoder};
-pub use encode::{EncodeError, Encoder};
+pub use encode::{EncodeError, Encoder, ReadySegment};
