@@ -1,0 +1,63 @@
+//! The constant pool: values of primitive and vector types.
+
+use super::{DatatypeHandle, ParseError, SignatureToken, definitions::check_token, reader::Reader};
+use crate::{
+    types::Type,
+    value::{Bytes, DecodeError, DecodeType, Shape, Value, decode},
+};
+use std::sync::Arc;
+
+/// Most bytes of one constant.
+const MAX_CONSTANT: u32 = 65_535;
+
+/// # Layout
+///
+/// `token length *byte`: the type, then the BCS bytes of the value with their length.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    handles: &[DatatypeHandle],
+) -> Result<Value, ParseError> {
+    let offset = reader.offset();
+    let token = SignatureToken::read(reader)?;
+    check_token(&token, handles)?;
+    let length = reader.count(MAX_CONSTANT)?;
+    let bytes = reader.bytes(length)?;
+    let inconsistent = |problem| ParseError::Inconsistent {
+        what: "constant",
+        name: format!("at offset {offset}"),
+        problem,
+    };
+    let kind = constant_type(&token).ok_or_else(|| inconsistent("has no constant type"))?;
+    let mut bytes = Bytes::new(bytes);
+    let value = decode(&mut NoDatatypes, &kind, &mut bytes, 0)
+        .map_err(|_| inconsistent("is no value of its type"))?;
+    bytes
+        .finish()
+        .map_err(|_| inconsistent("is longer than its type"))?;
+    Ok(value)
+}
+
+fn constant_type(token: &SignatureToken) -> Option<Type> {
+    Some(match token {
+        SignatureToken::Bool => Type::Bool,
+        SignatureToken::U8 => Type::U8,
+        SignatureToken::U16 => Type::U16,
+        SignatureToken::U32 => Type::U32,
+        SignatureToken::U64 => Type::U64,
+        SignatureToken::U128 => Type::U128,
+        SignatureToken::U256 => Type::U256,
+        SignatureToken::Address => Type::Address,
+        SignatureToken::Vector(inner) => Type::vector(constant_type(inner)?).ok()?,
+        _ => return None,
+    })
+}
+
+struct NoDatatypes;
+
+impl DecodeType for NoDatatypes {
+    type Error = DecodeError;
+
+    fn shape(&mut self, _: &Type) -> Result<Arc<Shape>, DecodeError> {
+        Err(DecodeError::NoBytes)
+    }
+}
