@@ -1,0 +1,98 @@
+//! The AVX2 tier: products by look-ups of 16 bytes at a time, one table for each nibble and each half
+//! of the product.
+
+use std::arch::x86_64::{
+    __m128i, __m256i, _mm_load_si128, _mm256_and_si256, _mm256_broadcastsi128_si256,
+    _mm256_load_si256, _mm256_set1_epi8, _mm256_shuffle_epi8, _mm256_srli_epi64,
+    _mm256_store_si256, _mm256_xor_si256,
+};
+
+use super::{
+    field::Images,
+    lanes::{Block, Lanes},
+    scalar::Scalar,
+};
+
+/// The low and the high bytes of 32 elements.
+#[derive(Clone, Copy)]
+pub(super) struct Avx2 {
+    low: __m256i,
+    high: __m256i,
+}
+
+/// For each nibble, lowest first, the low and the high bytes of its 16 products.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(super) struct Tables([[[u8; 16]; 2]; 4]);
+
+impl Lanes for Avx2 {
+    type Factor = Tables;
+
+    fn factor(images: &Images) -> Tables {
+        let products = Scalar::factor(images);
+        Tables(products.map(|nibble| {
+            let bytes = nibble.map(u16::to_le_bytes);
+            [bytes.map(|[low, _]| low), bytes.map(|[_, high]| high)]
+        }))
+    }
+
+    #[inline(always)]
+    unsafe fn load(block: &Block) -> Self {
+        let halves = std::ptr::from_ref(&block.0).cast::<__m256i>();
+        // SAFETY: a block is two aligned vectors.
+        unsafe { Self { low: _mm256_load_si256(halves), high: _mm256_load_si256(halves.add(1)) } }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, block: &mut Block) {
+        let halves = std::ptr::from_mut(&mut block.0).cast::<__m256i>();
+        // SAFETY: a block is two aligned vectors.
+        unsafe {
+            _mm256_store_si256(halves, self.low);
+            _mm256_store_si256(halves.add(1), self.high);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe {
+            Self {
+                low: _mm256_xor_si256(self.low, other.low),
+                high: _mm256_xor_si256(self.high, other.high),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_product(self, other: Self, factor: &Tables) -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe { self.add(other.product(factor)) }
+    }
+
+    #[inline(always)]
+    unsafe fn product(self, factor: &Tables) -> Self {
+        // SAFETY: the caller has AVX2; tables are aligned to 16 bytes.
+        unsafe {
+            let mask = _mm256_set1_epi8(15);
+            let nibbles = [
+                _mm256_and_si256(self.low, mask),
+                _mm256_and_si256(_mm256_srli_epi64::<4>(self.low), mask),
+                _mm256_and_si256(self.high, mask),
+                _mm256_and_si256(_mm256_srli_epi64::<4>(self.high), mask),
+            ];
+            let half = |half: usize| {
+                let product = |nibble: usize| {
+                    let table = factor.0[nibble][half].as_ptr().cast::<__m128i>();
+                    let table = _mm256_broadcastsi128_si256(_mm_load_si128(table));
+                    _mm256_shuffle_epi8(table, nibbles[nibble])
+                };
+                _mm256_xor_si256(
+                    _mm256_xor_si256(product(0), product(1)),
+                    _mm256_xor_si256(product(2), product(3)),
+                )
+            };
+            Self { low: half(0), high: half(1) }
+        }
+    }
+}

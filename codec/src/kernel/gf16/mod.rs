@@ -1,0 +1,282 @@
+//! The FFT code over GF(2^16), byte for byte that of `reed-solomon-simd` with one symbol as one of its
+//! shards.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod field;
+mod lanes;
+mod pattern;
+mod scalar;
+mod shape;
+mod strip;
+mod transform;
+
+use std::sync::{Arc, LazyLock};
+
+use field::skews;
+use lanes::{Block, Lanes};
+use pattern::Erasures;
+use scalar::Scalar;
+use shape::Shape;
+
+use super::Tier;
+use crate::pool::{Pool, sized};
+
+/// A code of k source and m recovery symbols, k + m <= 1024.
+pub(crate) struct Gf16 {
+    shape: Shape,
+    arithmetic: &'static dyn Arithmetic,
+    work: Arc<Pool<Vec<Block>>>,
+}
+
+/// A set of k present positions, ready to restore the other source symbols from.
+pub(crate) struct Gf16Pattern {
+    erasures: Box<dyn Restore>,
+    work: Arc<Pool<Vec<Block>>>,
+}
+
+impl Gf16 {
+    /// The code on one tier; `None` where the tier has no code of its own here.
+    pub(crate) fn new(tier: Tier, sources: usize, recoveries: usize) -> Option<Self> {
+        let arithmetic = arithmetic(tier)?;
+        let shape = Shape::new(sources, recoveries);
+        assert!(shape.end().next_power_of_two() <= field::MAX_POSITIONS, "at most 1024 symbols");
+        Some(Self { shape, arithmetic, work: Arc::default() })
+    }
+
+    /// Fills the m recovery lines of whole symbols of `size` bytes from the k source lines.
+    pub(crate) fn extend(&self, size: usize, source: &[&[u8]], recovery: &mut [&mut [u8]]) {
+        self.work.with(Vec::new, |work| {
+            let work = sized(work, strip::work_blocks(2 * self.shape.chunk));
+            self.arithmetic.extend(&self.shape, size, source, recovery, work);
+        });
+    }
+
+    /// Prepares to restore the source positions `missing` from the k positions `present`.
+    pub(crate) fn pattern(&self, present: &[usize], missing: &[usize]) -> Gf16Pattern {
+        Gf16Pattern {
+            erasures: self.arithmetic.erasures(&self.shape, present, missing),
+            work: Arc::clone(&self.work),
+        }
+    }
+}
+
+impl Gf16Pattern {
+    /// Fills the missing source lines from the present lines.
+    pub(crate) fn restore(&self, size: usize, present: &[&[u8]], missing: &mut [&mut [u8]]) {
+        if !missing.is_empty() {
+            self.work.with(Vec::new, |work| self.erasures.restore(size, present, missing, work));
+        }
+    }
+}
+
+/// The code on one tier, without its vector type.
+trait Arithmetic: Send + Sync {
+    fn extend(
+        &self,
+        shape: &Shape,
+        size: usize,
+        source: &[&[u8]],
+        recovery: &mut [&mut [u8]],
+        work: &mut [Block],
+    );
+    fn erasures(&self, shape: &Shape, present: &[usize], missing: &[usize]) -> Box<dyn Restore>;
+}
+
+/// Decoding on one tier, without its vector type.
+trait Restore: Send + Sync {
+    fn restore(
+        &self,
+        size: usize,
+        present: &[&[u8]],
+        missing: &mut [&mut [u8]],
+        work: &mut Vec<Block>,
+    );
+}
+
+fn arithmetic(tier: Tier) -> Option<&'static dyn Arithmetic> {
+    if !tier.is_available() {
+        return None;
+    }
+    match tier {
+        Tier::Portable => None,
+        Tier::Scalar => Some(&*SCALAR),
+        #[cfg(target_arch = "x86_64")]
+        Tier::Avx2 => Some(&*AVX2),
+        #[cfg(target_arch = "x86_64")]
+        Tier::Avx512 => Some(&*AVX512),
+        #[cfg(not(target_arch = "x86_64"))]
+        Tier::Avx2 | Tier::Avx512 => None,
+    }
+}
+
+/// The constants of the transform for one vector type. Made only by [`arithmetic`], which has checked
+/// that the processor runs the tier.
+struct Constants<L: Lanes>(Vec<L::Factor>);
+
+impl<L: Lanes> Constants<L> {
+    fn new() -> Self {
+        Self(skews().iter().map(L::factor).collect())
+    }
+}
+
+/// Compiles the strip loops with the instructions of a tier.
+macro_rules! tier {
+    ($constants:ident, $lanes:ty $(, $features:literal)?) => {
+        static $constants: LazyLock<Constants<$lanes>> = LazyLock::new(Constants::new);
+
+        impl Arithmetic for Constants<$lanes> {
+            fn extend(
+                &self,
+                shape: &Shape,
+                size: usize,
+                source: &[&[u8]],
+                recovery: &mut [&mut [u8]],
+                work: &mut [Block],
+            ) {
+                $(#[target_feature(enable = $features)])?
+                unsafe fn enter(
+                    skews: &[<$lanes as Lanes>::Factor],
+                    shape: &Shape,
+                    size: usize,
+                    source: &[&[u8]],
+                    recovery: &mut [&mut [u8]],
+                    work: &mut [Block],
+                ) {
+                    // SAFETY: this function is compiled with the instructions.
+                    unsafe { strip::extend::<$lanes>(skews, shape, size, source, recovery, work) }
+                }
+                // SAFETY: constants exist only where the processor has the instructions.
+                unsafe { enter(&self.0, shape, size, source, recovery, work) }
+            }
+
+            fn erasures(
+                &self,
+                shape: &Shape,
+                present: &[usize],
+                missing: &[usize],
+            ) -> Box<dyn Restore> {
+                Box::new(Erasures::<$lanes>::new(shape, present, missing))
+            }
+        }
+
+        impl Restore for Erasures<$lanes> {
+            fn restore(
+                &self,
+                size: usize,
+                present: &[&[u8]],
+                missing: &mut [&mut [u8]],
+                work: &mut Vec<Block>,
+            ) {
+                $(#[target_feature(enable = $features)])?
+                unsafe fn enter(
+                    skews: &[<$lanes as Lanes>::Factor],
+                    erasures: &Erasures<$lanes>,
+                    size: usize,
+                    present: &[&[u8]],
+                    missing: &mut [&mut [u8]],
+                    work: &mut [Block],
+                ) {
+                    // SAFETY: this function is compiled with the instructions.
+                    unsafe {
+                        strip::restore::<$lanes>(skews, erasures, size, present, missing, work);
+                    }
+                }
+                let work = sized(work, strip::work_blocks(self.size));
+                // SAFETY: erasures are made by constants, which exist only where the processor has
+                // the instructions.
+                unsafe { enter(&$constants.0, self, size, present, missing, work) }
+            }
+        }
+    };
+}
+
+tier!(SCALAR, Scalar);
+#[cfg(target_arch = "x86_64")]
+tier!(AVX2, avx2::Avx2, "avx2");
+#[cfg(target_arch = "x86_64")]
+tier!(AVX512, avx512::Avx512, "avx512f,avx512bw,avx512vl,gfni");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Codes of n = 65, 100, 256 and 1000, both axes, and the corners of the layout.
+    const CODES: [(usize, usize); 12] = [
+        (23, 42), (44, 21), (34, 66), (67, 33), (86, 170), (171, 85), (334, 666), (667, 333),
+        (1, 1), (3, 3), (4, 6), (64, 64),
+    ];
+    const SIZES: [usize; 9] = [2, 6, 62, 64, 66, 130, 192, 320, 512];
+
+    fn tiers() -> impl Iterator<Item = Tier> {
+        Tier::ALL.into_iter().filter(|tier| *tier != Tier::Portable && tier.is_available())
+    }
+
+    fn bytes(seed: u64, length: usize) -> Vec<u8> {
+        let mut reader = blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof();
+        let mut bytes = vec![0; length];
+        reader.fill(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn every_tier_extends_as_the_defining_crate() {
+        for (k, m) in CODES {
+            for size in SIZES {
+                let data = bytes(size as u64, 2 * k * size);
+                let source: Vec<&[u8]> = data.chunks(2 * size).collect();
+                let symbols = |at: usize| source.iter().map(move |line| &line[at * size..][..size]);
+                let expected = [0, 1].map(|at| {
+                    reed_solomon_simd::encode(k, m, symbols(at)).expect("a supported shape")
+                });
+                for tier in tiers() {
+                    let mut lines = vec![0; 2 * m * size];
+                    let mut recovery: Vec<&mut [u8]> = lines.chunks_mut(2 * size).collect();
+                    let code = Gf16::new(tier, k, m).expect("the tier is available");
+                    code.extend(size, &source, &mut recovery);
+                    for (i, line) in recovery.iter().enumerate() {
+                        assert_eq!(line[..size], expected[0][i], "{tier} {k}+{m} {size} line {i}");
+                        assert_eq!(line[size..], expected[1][i], "{tier} {k}+{m} {size} line {i}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_tier_restores_what_it_extended() {
+        for (k, m) in CODES {
+            for size in [2, 66, 320] {
+                let data = bytes(7, 2 * k * size);
+                let source: Vec<&[u8]> = data.chunks(2 * size).collect();
+                for tier in tiers() {
+                    let code = Gf16::new(tier, k, m).expect("the tier is available");
+                    let mut lines = vec![0; 2 * m * size];
+                    let mut recovery: Vec<&mut [u8]> = lines.chunks_mut(2 * size).collect();
+                    code.extend(size, &source, &mut recovery);
+                    let recovery: Vec<&[u8]> = lines.chunks(2 * size).collect();
+                    let all: Vec<&[u8]> = source.iter().chain(&recovery).copied().collect();
+                    for keep in [0, k / 2, k.saturating_sub(1), k] {
+                        // `keep` sources from the end, and recoveries spread over the rest.
+                        let needed = k - keep;
+                        if needed > m {
+                            continue;
+                        }
+                        let mut present: Vec<usize> = (k - keep..k).collect();
+                        present.extend((0..needed).map(|i| k + i * m / needed.max(1)));
+                        let missing: Vec<usize> = (0..k - keep).collect();
+                        let mut restored = vec![0; missing.len() * 2 * size];
+                        let mut lines: Vec<&mut [u8]> = restored.chunks_mut(2 * size).collect();
+                        let have: Vec<&[u8]> = present.iter().map(|&p| all[p]).collect();
+                        code.pattern(&present, &missing).restore(size, &have, &mut lines);
+                        for (&index, line) in missing.iter().zip(&lines) {
+                            assert_eq!(**line, *source[index], "{tier} {k}+{m} {size}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

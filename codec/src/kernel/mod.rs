@@ -1,0 +1,14 @@
+//! Own arithmetic for the hot loops, byte-identical to the crates that define the code.
+//!
+//! A *tier* is one implementation of all of it for one kind of processor. Everything here is generic
+//! over the vector type of a tier; the only unsafe code is the intrinsics of `gf16/{avx2,avx512}.rs`
+//! and `gf8/{avx2,avx512}.rs` and the calls that enter a tier, each behind a run-time check.
+
+#[expect(unsafe_code, reason = "vector instructions, behind run-time checks")]
+pub(crate) mod gf16;
+#[expect(unsafe_code, reason = "vector instructions, behind run-time checks")]
+pub(crate) mod gf8;
+pub(crate) mod hash;
+mod tier;
+
+pub use tier::{Tier, TierError};
