@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    ShardCount,
+    ShardCount, Tier, TierError,
     code::{self, Codes},
     pool::Pool,
     segment::Scratch,
@@ -21,38 +21,48 @@ pub struct Codec(Arc<Context>);
 
 struct Context {
     threads: Arc<rayon::ThreadPool>,
+    tier: Tier,
     codes: Mutex<BTreeMap<ShardCount, Arc<Codes>>>,
     scratch: Pool<Scratch>,
 }
 
-/// The operating system refused to start the threads asked for.
+/// Why a codec cannot be made.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot start {count} coding threads")]
-pub struct ThreadsError {
-    /// How many threads were asked for.
-    pub count: usize,
-    source: rayon::ThreadPoolBuildError,
+pub enum CodecError {
+    /// The operating system refused to start the threads asked for.
+    #[error("cannot start {count} coding threads")]
+    Threads {
+        /// How many threads were asked for.
+        count: usize,
+        /// What it said.
+        source: rayon::ThreadPoolBuildError,
+    },
+    /// `FLOE_KERNEL` names a tier that cannot be used.
+    #[error("{variable} is set to a kernel that cannot be used", variable = Tier::VARIABLE)]
+    Kernel(#[from] TierError),
 }
 
 impl Codec {
     /// A codec with `threads` threads of its own; 0 means one per processor.
-    pub fn new(threads: usize) -> Result<Self, ThreadsError> {
+    pub fn new(threads: usize) -> Result<Self, CodecError> {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("floe-codec-{index}"))
             .build()
-            .map(|pool| Self::with_threads(Arc::new(pool)))
-            .map_err(|source| ThreadsError {
+            .map_err(|source| CodecError::Threads {
                 count: threads,
                 source,
             })
+            .and_then(|pool| Ok(Self::with(Arc::new(pool), Tier::select()?)))
     }
 
-    /// A codec on an existing pool; one thread makes it deterministic in time as well as in result.
+    /// A codec on an existing pool, with the arithmetic of `tier`. One thread makes it deterministic
+    /// in time as well as in result.
     #[must_use]
-    pub fn with_threads(threads: Arc<rayon::ThreadPool>) -> Self {
+    pub fn with(threads: Arc<rayon::ThreadPool>, tier: Tier) -> Self {
         Self(Arc::new(Context {
             threads,
+            tier,
             codes: Mutex::default(),
             scratch: Pool::default(),
         }))
@@ -74,8 +84,14 @@ impl Codec {
         let mut prepared = self.0.codes.lock().unwrap_or_else(PoisonError::into_inner);
         prepared
             .entry(shards)
-            .or_insert_with(|| Arc::new(code::codes(shards)))
+            .or_insert_with(|| Arc::new(code::codes(self.0.tier, shards)))
             .clone()
+    }
+
+    /// The arithmetic this codec runs on.
+    #[must_use]
+    pub fn tier(&self) -> Tier {
+        self.0.tier
     }
 
     pub(crate) fn scratch(&self) -> &Pool<Scratch> {
@@ -87,6 +103,7 @@ impl std::fmt::Debug for Codec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Codec")
             .field("threads", &self.threads())
+            .field("tier", &self.tier())
             .finish_non_exhaustive()
     }
 }

@@ -148,7 +148,8 @@ impl Codec {
             .get(axis)
             .extend(size, &source, &mut recovery);
         let mut hashes = vec![[0; 32]; n];
-        commit::symbol_hashes(&symbols.chunks_exact(size).collect::<Vec<_>>(), &mut hashes);
+        let extended: Vec<&[u8]> = symbols.chunks_exact(size).collect();
+        commit::symbol_hashes(self.tier(), &extended, &mut hashes);
         let hashes = ChunkTree::new(Level::sliver(), hashes);
         ExtendedSliver {
             axis,

@@ -6,16 +6,19 @@
 use reed_solomon_erasure::galois_8::{self, ReedSolomon};
 
 use super::{Code, Pattern, missing_sources};
+use crate::{Tier, kernel::gf8::Gf8};
 
 pub(super) struct Matrix8 {
     crate_code: ReedSolomon,
+    tier: Tier,
+    kernel: Option<Gf8>,
     k: usize,
     /// The n - k recovery rows of the generator matrix, k coefficients each.
     recovery: Vec<Vec<u8>>,
 }
 
 impl Matrix8 {
-    pub(super) fn new(k: usize, n: usize) -> Self {
+    pub(super) fn new(tier: Tier, k: usize, n: usize) -> Self {
         let crate_code = ReedSolomon::new(k, n - k).expect("0 < k < n <= 64");
         // Extending the identity matrix yields the coefficients, whatever their construction.
         let identity: Vec<Vec<u8>> = (0..k).map(|i| unit(i, k)).collect();
@@ -25,6 +28,8 @@ impl Matrix8 {
             .expect("k and n - k lines of k bytes");
         Self {
             crate_code,
+            tier,
+            kernel: Gf8::new(tier, &recovery),
             k,
             recovery,
         }
@@ -33,9 +38,13 @@ impl Matrix8 {
 
 impl Code for Matrix8 {
     fn extend(&self, _size: usize, source: &[&[u8]], recovery: &mut [&mut [u8]]) {
-        self.crate_code
-            .encode_sep(source, recovery)
-            .expect("k and n - k equal lines");
+        match &self.kernel {
+            Some(kernel) => kernel.apply(source, recovery),
+            None => self
+                .crate_code
+                .encode_sep(source, recovery)
+                .expect("k and n - k equal lines"),
+        }
     }
 
     fn pattern(&self, present: &[usize]) -> Box<dyn Pattern> {
@@ -48,8 +57,13 @@ impl Code for Matrix8 {
             .collect();
         let inverse = invert(rows);
         let missing = missing_sources(self.k, present);
-        let rows = missing.iter().map(|&i| inverse[i].clone()).collect();
-        Box::new(Pattern8 { missing, rows })
+        let rows: Vec<_> = missing.iter().map(|&i| inverse[i].clone()).collect();
+        let kernel = Gf8::new(self.tier, &rows);
+        Box::new(Pattern8 {
+            missing,
+            rows,
+            kernel,
+        })
     }
 }
 
@@ -57,6 +71,7 @@ struct Pattern8 {
     missing: Vec<usize>,
     /// For each missing position, its coefficients over the present lines.
     rows: Vec<Vec<u8>>,
+    kernel: Option<Gf8>,
 }
 
 impl Pattern for Pattern8 {
@@ -65,6 +80,9 @@ impl Pattern for Pattern8 {
     }
 
     fn restore(&self, _size: usize, present: &[&[u8]], missing: &mut [&mut [u8]]) {
+        if let Some(kernel) = &self.kernel {
+            return kernel.apply(present, missing);
+        }
         for (row, line) in self.rows.iter().zip(missing) {
             line.fill(0);
             for (&coefficient, present) in row.iter().zip(present) {

@@ -4,9 +4,10 @@
 //! or hashes, and its callers have checked every length: implementations may rely on the shapes.
 
 mod fft16;
+mod kernel16;
 mod matrix8;
 
-use crate::{Axis, ByAxis, Encoding, ShardCount};
+use crate::{Axis, ByAxis, Encoding, ShardCount, Tier, kernel::gf16::Gf16};
 
 /// A systematic code over k source and n - k recovery symbols.
 ///
@@ -35,14 +36,17 @@ pub(crate) trait Pattern: Send + Sync {
 /// The codes along the slivers of both axes: `primary` has k2 source symbols, `secondary` k1.
 pub(crate) type Codes = ByAxis<Box<dyn Code>>;
 
-/// The codes of the encoding of `shards`.
-pub(crate) fn codes(shards: ShardCount) -> Codes {
+/// The codes of the encoding of `shards`, on own kernels where the tier has them.
+pub(crate) fn codes(tier: Tier, shards: ShardCount) -> Codes {
     let n = usize::from(shards.get());
     ByAxis::from_fn(|axis: Axis| -> Box<dyn Code> {
         let k = usize::from(shards.source_symbols(axis));
         match Encoding::for_shards(shards) {
-            Encoding::RedStuff8 => Box::new(matrix8::Matrix8::new(k, n)),
-            Encoding::RedStuff16 => Box::new(fft16::Fft16::new(k, n)),
+            Encoding::RedStuff8 => Box::new(matrix8::Matrix8::new(tier, k, n)),
+            Encoding::RedStuff16 => match Gf16::new(tier, k, n - k) {
+                Some(kernel) => Box::new(kernel),
+                None => Box::new(fft16::Fft16::new(k, n)),
+            },
         }
     })
 }

@@ -11,7 +11,10 @@ use std::sync::LazyLock;
 pub(crate) use tree::{CHUNK_ENTRIES, ChunkTree, chunk_of, root_of_chunks};
 pub use tree::{Opening, OpeningError};
 
-use crate::{Axis, SliverIndex};
+use crate::{
+    Axis, SliverIndex, Tier,
+    kernel::hash::{BLOCK, LANES, LaneHasher},
+};
 
 /// A hash as raw bytes; the public types name the level.
 pub(crate) type Hash = [u8; 32];
@@ -62,20 +65,68 @@ pub(crate) fn hash_position(axis: Axis, index: SliverIndex) -> usize {
         }
 }
 
-/// Symbols are hashed zero-padded to a multiple of this many bytes, the block of BLAKE3.
-const SYMBOL_BLOCK: usize = 64;
-
-/// The hash of one symbol.
+/// The hash of one symbol: of its bytes, zero-padded to whole blocks of BLAKE3.
 pub(crate) fn symbol_hash(symbol: &[u8]) -> Hash {
-    let padding = symbol.len().next_multiple_of(SYMBOL_BLOCK) - symbol.len();
+    let padding = symbol.len().next_multiple_of(BLOCK) - symbol.len();
     let mut hasher = blake3::Hasher::new_keyed(&Level::symbol().0);
-    hasher.update(symbol).update(&[0; SYMBOL_BLOCK][..padding]);
+    hasher.update(symbol).update(&[0; BLOCK][..padding]);
     *hasher.finalize().as_bytes()
 }
 
 /// The hashes of symbols of equal size.
-pub(crate) fn symbol_hashes(symbols: &[&[u8]], hashes: &mut [Hash]) {
-    for (symbol, hash) in symbols.iter().zip(hashes) {
-        *hash = symbol_hash(symbol);
+pub(crate) fn symbol_hashes(tier: Tier, symbols: &[&[u8]], hashes: &mut [Hash]) {
+    let hasher = LaneHasher::new(tier, Level::symbol().0);
+    let size = symbols.first().map_or(0, |symbol| symbol.len());
+    let padded = size.next_multiple_of(BLOCK);
+    let mut lines = vec![0; if padded == size { 0 } else { LANES * padded }];
+    for (symbols, hashes) in symbols.chunks(LANES).zip(hashes.chunks_mut(LANES)) {
+        if padded == size {
+            hasher.hash(symbols, hashes);
+        } else {
+            for (line, symbol) in lines.chunks_exact_mut(padded).zip(symbols) {
+                line[..size].copy_from_slice(symbol);
+            }
+            let lines: Vec<&[u8]> = lines.chunks_exact(padded).take(symbols.len()).collect();
+            hasher.hash(&lines, hashes);
+        }
     }
+}
+
+/// The hashes of lists of entries of equal length.
+pub(crate) fn list_hashes(tier: Tier, level: &Level, lists: &[&[Hash]]) -> Vec<Hash> {
+    let bytes = 32 * lists.first().map_or(0, |list| list.len());
+    if !bytes.is_multiple_of(BLOCK) {
+        return lists.iter().map(|list| level.hash(list)).collect();
+    }
+    let hasher = LaneHasher::new(tier, level.0);
+    let mut hashes = vec![Hash::default(); lists.len()];
+    for (lists, hashes) in lists.chunks(LANES).zip(hashes.chunks_mut(LANES)) {
+        let lists: Vec<&[u8]> = lists.iter().map(|list| list.as_flattened()).collect();
+        hasher.hash(&lists, hashes);
+    }
+    hashes
+}
+
+/// What chunk `index` of each of several lists of `count` entries contributes, as [`chunk_of`].
+pub(crate) fn chunks_of(
+    tier: Tier,
+    level: &Level,
+    index: usize,
+    count: usize,
+    chunks: &[&[Hash]],
+) -> Vec<Hash> {
+    let bytes = 32 * chunks.first().map_or(0, |chunk| chunk.len());
+    if count <= CHUNK_ENTRIES {
+        return list_hashes(tier, level, chunks);
+    } else if !bytes.is_multiple_of(BLOCK) {
+        let value = |chunk: &&[Hash]| chunk_of(level, index, count, chunk);
+        return chunks.iter().map(value).collect();
+    }
+    let hasher = LaneHasher::new(tier, level.0);
+    let mut values = vec![Hash::default(); chunks.len()];
+    for (chunks, values) in chunks.chunks(LANES).zip(values.chunks_mut(LANES)) {
+        let chunks: Vec<&[u8]> = chunks.iter().map(|chunk| chunk.as_flattened()).collect();
+        hasher.chunk_values(&chunks, index, values);
+    }
+    values
 }

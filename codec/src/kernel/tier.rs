@@ -47,7 +47,9 @@ impl Tier {
     /// The fastest tier of this processor.
     #[must_use]
     pub fn fastest() -> Self {
-        let vector = [Self::Avx512, Self::Avx2].into_iter().find(|tier| tier.is_available());
+        let vector = [Self::Avx512, Self::Avx2]
+            .into_iter()
+            .find(|tier| tier.is_available());
         vector.unwrap_or(Self::Portable)
     }
 
@@ -71,7 +73,11 @@ impl Tier {
     }
 
     fn check(self) -> Result<Self, TierError> {
-        if self.is_available() { Ok(self) } else { Err(TierError::Unavailable(self)) }
+        if self.is_available() {
+            Ok(self)
+        } else {
+            Err(TierError::Unavailable(self))
+        }
     }
 
     const fn name(self) -> &'static str {
@@ -108,7 +114,10 @@ mod tests {
         for tier in Tier::ALL {
             assert_eq!(tier.to_string().parse(), Ok(tier));
         }
-        assert_eq!("sse9".parse::<Tier>(), Err(TierError::Unknown("sse9".into())));
+        assert_eq!(
+            "sse9".parse::<Tier>(),
+            Err(TierError::Unknown("sse9".into()))
+        );
         assert!(Tier::fastest().is_available());
     }
 }

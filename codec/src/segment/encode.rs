@@ -11,6 +11,7 @@ use crate::{
     Axis, Codec, IndexError, SegmentLayout, SegmentRoot, SliverHash, SliverIndex,
     code::Codes,
     commit::{self, CHUNK_ENTRIES, Hash, Level},
+    kernel::hash::LANES,
     pool::sized,
 };
 
@@ -337,26 +338,32 @@ impl<'a> Matrix<'a> {
             self.codes.secondary.extend(size, &source, &mut recovery);
             let mut symbols = source;
             symbols.extend(recovery.iter().map(|symbol| &**symbol));
-            commit::symbol_hashes(&symbols, hashes);
+            commit::symbol_hashes(self.codec.tier(), &symbols, hashes);
         }
 
-        let columns = grid
-            .chunks_exact(self.n)
-            .map(|column| Level::sliver().hash(column))
-            .collect();
-        let mut entries = [Hash::default(); CHUNK_ENTRIES];
-        let row_chunks = (0..self.n).map(|row| {
-            let row_hashes = grid.iter().skip(row).step_by(self.n);
-            entries
-                .iter_mut()
-                .zip(row_hashes)
-                .for_each(|(entry, hash)| *entry = *hash);
-            let entries = &entries[..last - first];
-            commit::chunk_of(Level::sliver(), index, self.n, entries)
-        });
+        let (tier, level) = (self.codec.tier(), Level::sliver());
+        let columns: Vec<&[Hash]> = grid.chunks_exact(self.n).collect();
+        let mut row_chunks = Vec::with_capacity(self.n);
+        let mut entries = [[Hash::default(); CHUNK_ENTRIES]; LANES];
+        for first_row in (0..self.n).step_by(LANES) {
+            let rows = LANES.min(self.n - first_row);
+            for (at, column) in columns.iter().enumerate() {
+                for (entries, hash) in entries.iter_mut().zip(&column[first_row..][..rows]) {
+                    entries[at] = *hash;
+                }
+            }
+            let chunks = entries.each_ref().map(|entries| &entries[..columns.len()]);
+            row_chunks.extend(commit::chunks_of(
+                tier,
+                level,
+                index,
+                self.n,
+                &chunks[..rows],
+            ));
+        }
         BlockHashes {
-            columns,
-            row_chunks: row_chunks.collect(),
+            columns: commit::list_hashes(tier, level, &columns),
+            row_chunks,
         }
     }
 

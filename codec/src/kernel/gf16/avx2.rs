@@ -40,7 +40,12 @@ impl Lanes for Avx2 {
     unsafe fn load(block: &Block) -> Self {
         let halves = std::ptr::from_ref(&block.0).cast::<__m256i>();
         // SAFETY: a block is two aligned vectors.
-        unsafe { Self { low: _mm256_load_si256(halves), high: _mm256_load_si256(halves.add(1)) } }
+        unsafe {
+            Self {
+                low: _mm256_load_si256(halves),
+                high: _mm256_load_si256(halves.add(1)),
+            }
+        }
     }
 
     #[inline(always)]
@@ -92,7 +97,10 @@ impl Lanes for Avx2 {
                     _mm256_xor_si256(product(2), product(3)),
                 )
             };
-            Self { low: half(0), high: half(1) }
+            Self {
+                low: half(0),
+                high: half(1),
+            }
         }
     }
 }

@@ -90,9 +90,13 @@ impl Avx512 {
     #[inline(always)]
     unsafe fn halves(self, factor: &Matrices) -> (__m512i, __m512i) {
         const SWAP: i32 = 0b01_00_11_10;
-        let [ll, hl, lh, hh] =
-            [factor.low_to_low, factor.high_to_low, factor.low_to_high, factor.high_to_high]
-                .map(u64::cast_signed);
+        let [ll, hl, lh, hh] = [
+            factor.low_to_low,
+            factor.high_to_low,
+            factor.low_to_high,
+            factor.high_to_high,
+        ]
+        .map(u64::cast_signed);
         // SAFETY: the caller has AVX-512 with GFNI.
         unsafe {
             let straight = _mm512_set_epi64(hh, hh, hh, hh, ll, ll, ll, ll);

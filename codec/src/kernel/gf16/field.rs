@@ -21,7 +21,13 @@ pub(super) fn images_of_log(log: u16) -> Images {
 pub(super) fn skews() -> &'static [Images] {
     static SKEWS: LazyLock<Vec<Images>> = LazyLock::new(|| {
         let logs = &tables::get_skew()[..2 * MAX_POSITIONS];
-        let images = |&log: &u16| if log == GF_MODULUS { [0; 16] } else { images_of_log(log) };
+        let images = |&log: &u16| {
+            if log == GF_MODULUS {
+                [0; 16]
+            } else {
+                images_of_log(log)
+            }
+        };
         logs.iter().map(images).collect()
     });
     &SKEWS

@@ -42,15 +42,28 @@ impl Gf16 {
     pub(crate) fn new(tier: Tier, sources: usize, recoveries: usize) -> Option<Self> {
         let arithmetic = arithmetic(tier)?;
         let shape = Shape::new(sources, recoveries);
-        assert!(shape.end().next_power_of_two() <= field::MAX_POSITIONS, "at most 1024 symbols");
-        Some(Self { shape, arithmetic, work: Arc::default() })
+        assert!(
+            shape.end().next_power_of_two() <= field::MAX_POSITIONS,
+            "at most 1024 symbols"
+        );
+        Some(Self {
+            shape,
+            arithmetic,
+            work: Arc::default(),
+        })
+    }
+
+    /// k, the source symbols of a codeword.
+    pub(crate) fn sources(&self) -> usize {
+        self.shape.sources
     }
 
     /// Fills the m recovery lines of whole symbols of `size` bytes from the k source lines.
     pub(crate) fn extend(&self, size: usize, source: &[&[u8]], recovery: &mut [&mut [u8]]) {
         self.work.with(Vec::new, |work| {
             let work = sized(work, strip::work_blocks(2 * self.shape.chunk));
-            self.arithmetic.extend(&self.shape, size, source, recovery, work);
+            self.arithmetic
+                .extend(&self.shape, size, source, recovery, work);
         });
     }
 
@@ -67,7 +80,9 @@ impl Gf16Pattern {
     /// Fills the missing source lines from the present lines.
     pub(crate) fn restore(&self, size: usize, present: &[&[u8]], missing: &mut [&mut [u8]]) {
         if !missing.is_empty() {
-            self.work.with(Vec::new, |work| self.erasures.restore(size, present, missing, work));
+            self.work.with(Vec::new, |work| {
+                self.erasures.restore(size, present, missing, work)
+            });
         }
     }
 }
@@ -205,17 +220,31 @@ mod tests {
 
     /// Codes of n = 65, 100, 256 and 1000, both axes, and the corners of the layout.
     const CODES: [(usize, usize); 12] = [
-        (23, 42), (44, 21), (34, 66), (67, 33), (86, 170), (171, 85), (334, 666), (667, 333),
-        (1, 1), (3, 3), (4, 6), (64, 64),
+        (23, 42),
+        (44, 21),
+        (34, 66),
+        (67, 33),
+        (86, 170),
+        (171, 85),
+        (334, 666),
+        (667, 333),
+        (1, 1),
+        (3, 3),
+        (4, 6),
+        (64, 64),
     ];
     const SIZES: [usize; 9] = [2, 6, 62, 64, 66, 130, 192, 320, 512];
 
     fn tiers() -> impl Iterator<Item = Tier> {
-        Tier::ALL.into_iter().filter(|tier| *tier != Tier::Portable && tier.is_available())
+        Tier::ALL
+            .into_iter()
+            .filter(|tier| *tier != Tier::Portable && tier.is_available())
     }
 
     fn bytes(seed: u64, length: usize) -> Vec<u8> {
-        let mut reader = blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof();
+        let mut reader = blake3::Hasher::new()
+            .update(&seed.to_le_bytes())
+            .finalize_xof();
         let mut bytes = vec![0; length];
         reader.fill(&mut bytes);
         bytes
@@ -237,8 +266,16 @@ mod tests {
                     let code = Gf16::new(tier, k, m).expect("the tier is available");
                     code.extend(size, &source, &mut recovery);
                     for (i, line) in recovery.iter().enumerate() {
-                        assert_eq!(line[..size], expected[0][i], "{tier} {k}+{m} {size} line {i}");
-                        assert_eq!(line[size..], expected[1][i], "{tier} {k}+{m} {size} line {i}");
+                        assert_eq!(
+                            line[..size],
+                            expected[0][i],
+                            "{tier} {k}+{m} {size} line {i}"
+                        );
+                        assert_eq!(
+                            line[size..],
+                            expected[1][i],
+                            "{tier} {k}+{m} {size} line {i}"
+                        );
                     }
                 }
             }
@@ -270,7 +307,8 @@ mod tests {
                         let mut restored = vec![0; missing.len() * 2 * size];
                         let mut lines: Vec<&mut [u8]> = restored.chunks_mut(2 * size).collect();
                         let have: Vec<&[u8]> = present.iter().map(|&p| all[p]).collect();
-                        code.pattern(&present, &missing).restore(size, &have, &mut lines);
+                        code.pattern(&present, &missing)
+                            .restore(size, &have, &mut lines);
                         for (&index, line) in missing.iter().zip(&lines) {
                             assert_eq!(**line, *source[index], "{tier} {k}+{m} {size}");
                         }

@@ -24,7 +24,9 @@ impl Lanes for Scalar {
 
     #[inline(always)]
     unsafe fn load(block: &Block) -> Self {
-        Self(std::array::from_fn(|i| u16::from_le_bytes([block.0[i], block.0[32 + i]])))
+        Self(std::array::from_fn(|i| {
+            u16::from_le_bytes([block.0[i], block.0[32 + i]])
+        }))
     }
 
     #[inline(always)]
@@ -41,7 +43,9 @@ impl Lanes for Scalar {
 
     #[inline(always)]
     unsafe fn add_product(self, other: Self, factor: &Self::Factor) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] ^ product(other.0[i], factor)))
+        Self(std::array::from_fn(|i| {
+            self.0[i] ^ product(other.0[i], factor)
+        }))
     }
 
     #[inline(always)]

@@ -17,7 +17,12 @@ impl Shape {
         let (k, m) = (sources.next_power_of_two(), recoveries.next_power_of_two());
         let high_rate = k > m || (k == m && sources <= recoveries);
         let chunk = if high_rate { m } else { k };
-        Self { sources, recoveries, high_rate, chunk }
+        Self {
+            sources,
+            recoveries,
+            high_rate,
+            chunk,
+        }
     }
 
     /// The position of codeword symbol `index` (sources first) when decoding.
@@ -32,6 +37,11 @@ impl Shape {
 
     /// One more than the last position of a codeword when decoding.
     pub(super) fn end(&self) -> usize {
-        self.chunk + if self.high_rate { self.sources } else { self.recoveries }
+        self.chunk
+            + if self.high_rate {
+                self.sources
+            } else {
+                self.recoveries
+            }
     }
 }

@@ -190,7 +190,11 @@ fn read_lines<const W: usize>(work: &mut [Position<W>], lines: &[&[u8]], strip: 
 }
 
 #[inline(always)]
-fn write_lines<const W: usize>(work: &[Position<W>], lines: &mut [&mut [u8]], strip: &Range<usize>) {
+fn write_lines<const W: usize>(
+    work: &[Position<W>],
+    lines: &mut [&mut [u8]],
+    strip: &Range<usize>,
+) {
     for (position, line) in work.iter().zip(lines) {
         write(position, &mut line[strip.clone()]);
     }

@@ -161,8 +161,12 @@ unsafe fn quads<L: Lanes, const W: usize>(
         for w in 0..W {
             // SAFETY: as the caller's.
             unsafe {
-                let outputs =
-                    butterfly([L::load(&a[w]), L::load(&b[w]), L::load(&c[w]), L::load(&d[w])]);
+                let outputs = butterfly([
+                    L::load(&a[w]),
+                    L::load(&b[w]),
+                    L::load(&c[w]),
+                    L::load(&d[w]),
+                ]);
                 outputs[0].store(&mut a[w]);
                 outputs[1].store(&mut b[w]);
                 outputs[2].store(&mut c[w]);

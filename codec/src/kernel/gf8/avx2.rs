@@ -6,11 +6,7 @@ use std::arch::x86_64::{
     _mm256_srli_epi64, _mm256_storeu_si256, _mm256_xor_si256,
 };
 
-use super::{
-    Images, VECTOR,
-    lanes::Lanes,
-    scalar::Scalar,
-};
+use super::{Images, VECTOR, lanes::Lanes, scalar::Scalar};
 
 /// 64 bytes.
 #[derive(Clone, Copy)]

@@ -45,7 +45,10 @@ impl Lanes for Avx512 {
         // SAFETY: the caller has AVX-512 with GFNI.
         unsafe {
             let matrix = _mm512_set1_epi64(factor.cast_signed());
-            Self(_mm512_xor_si512(self.0, _mm512_gf2p8affine_epi64_epi8::<0>(input, matrix)))
+            Self(_mm512_xor_si512(
+                self.0,
+                _mm512_gf2p8affine_epi64_epi8::<0>(input, matrix),
+            ))
         }
     }
 }

@@ -39,12 +39,13 @@ impl<L: Lanes, const OUT: usize> Map<L, OUT> {
         let group = |rows: &[Vec<u8>]| {
             let inputs = rows.first().map_or(0, Vec::len);
             let coefficient = |row: usize, input: usize| rows.get(row).map_or(0, |row| row[input]);
-            let factors = |input| {
-                std::array::from_fn(|row| L::factor(&images(coefficient(row, input))))
-            };
+            let factors =
+                |input| std::array::from_fn(|row| L::factor(&images(coefficient(row, input))));
             (0..inputs).map(factors).collect()
         };
-        Self { groups: rows.chunks(OUT).map(group).collect() }
+        Self {
+            groups: rows.chunks(OUT).map(group).collect(),
+        }
     }
 
     /// # Safety

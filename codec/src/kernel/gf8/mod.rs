@@ -8,7 +8,7 @@ mod avx512;
 mod lanes;
 mod scalar;
 
-use lanes::{Lanes, Map, VECTOR};
+use lanes::{Map, VECTOR};
 use reed_solomon_erasure::galois_8;
 
 use super::Tier;
@@ -87,17 +87,20 @@ mod tests {
 
     #[test]
     fn every_tier_multiplies_as_the_defining_crate() {
-        let tiers = Tier::ALL.into_iter().filter(|t| *t != Tier::Portable && t.is_available());
+        let tiers = Tier::ALL
+            .into_iter()
+            .filter(|t| *t != Tier::Portable && t.is_available());
         for tier in tiers {
             for (outputs, inputs) in [(1, 1), (3, 7), (8, 2), (9, 5), (42, 22), (21, 43), (0, 4)] {
                 for length in [0, 1, 2, 63, 64, 65, 130, 256, 1000] {
-                    let byte = |a: usize, b: usize| blake3::hash(&[a, b].map(|i| i as u8)).as_bytes()[0];
-                    let rows: Vec<Vec<u8>> = (0..outputs)
-                        .map(|r| (0..inputs).map(|i| byte(r, i)).collect())
-                        .collect();
-                    let lines: Vec<Vec<u8>> = (0..inputs)
-                        .map(|i| (0..length).map(|at| byte(i + 100, at)).collect())
-                        .collect();
+                    let mut bytes = blake3::Hasher::new().finalize_xof();
+                    let mut line = |length: usize| {
+                        let mut line = vec![0; length];
+                        bytes.fill(&mut line);
+                        line
+                    };
+                    let rows: Vec<Vec<u8>> = (0..outputs).map(|_| line(inputs)).collect();
+                    let lines: Vec<Vec<u8>> = (0..inputs).map(|_| line(length)).collect();
                     let mut expected = vec![vec![0; length]; outputs];
                     for (row, line) in rows.iter().zip(&mut expected) {
                         for (coefficient, input) in row.iter().zip(&lines) {
@@ -105,9 +108,12 @@ mod tests {
                         }
                     }
                     let mut actual = vec![vec![0xAA; length]; outputs];
-                    let mut outputs: Vec<&mut [u8]> = actual.iter_mut().map(|l| &mut l[..]).collect();
+                    let mut outputs: Vec<&mut [u8]> =
+                        actual.iter_mut().map(|l| &mut l[..]).collect();
                     let inputs: Vec<&[u8]> = lines.iter().map(|line| &line[..]).collect();
-                    Gf8::new(tier, &rows).expect("available").apply(&inputs, &mut outputs);
+                    Gf8::new(tier, &rows)
+                        .expect("available")
+                        .apply(&inputs, &mut outputs);
                     assert!(actual == expected, "{tier} {rows:?} {length}");
                 }
             }

@@ -37,7 +37,8 @@ impl Lanes for Scalar {
 
     #[inline(always)]
     unsafe fn add_product(self, input: Self::Input, factor: &Self::Factor) -> Self {
-        let product = |byte: u8| factor[0][usize::from(byte & 15)] ^ factor[1][usize::from(byte >> 4)];
+        let product =
+            |byte: u8| factor[0][usize::from(byte & 15)] ^ factor[1][usize::from(byte >> 4)];
         Self(std::array::from_fn(|i| self.0[i] ^ product(input[i])))
     }
 }
