@@ -2,5 +2,7 @@
 # Runs Move unit tests in the real Move VM.
 #   chain/move/test.sh                   every package here
 #   chain/move/test.sh DIR...            the packages in these folders
-#   chain/move/test.sh DIR --filter TEXT only tests whose `module::name` contains TEXT
+#     --filter TEXT    only tests whose `module::name` contains TEXT
+#     --tape FILE      answers of BLS12-381 from this file (repeatable) and not from floe-chain's example
+#     --without-tape   no answers: every test that asks for one must abort
 exec "$(dirname "${BASH_SOURCE[0]}")/tools/run.sh" test "$@"

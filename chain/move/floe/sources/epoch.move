@@ -60,15 +60,31 @@ public fun initialize(
 ) {
     let InitCap { id } = cap;
     id.delete();
+    let now_ms = clock.timestamp_ms();
+    let (system, staking) =
+        create(upgrade_cap, chain_id, shards, horizon, epoch_zero_ms, params, now_ms, ctx);
+    system.share();
+    staking.share();
+}
+
+public(package) fun create(
+    upgrade_cap: UpgradeCap,
+    chain_id: vector<u8>,
+    shards: u16,
+    horizon: u32,
+    epoch_zero_ms: u64,
+    params: Params,
+    now_ms: u64,
+    ctx: &mut TxContext,
+): (System, Staking) {
     assert!(upgrade_cap.package().to_address() == own_package(), EUpgradeCap);
     assert!(4 <= shards && shards <= 1024, EShards);
     assert!(2 <= horizon && horizon <= 1024, EHorizon);
     params::check_epoch_ms(epoch_zero_ms);
-    let system = system::new(chain_id, shards, horizon, upgrade_cap, ctx);
-    let now_ms = clock.timestamp_ms();
+    let mut system = system::new(chain_id, shards, horizon, upgrade_cap, ctx);
     let staking = staking::new(system.domain(), shards, params, now_ms, epoch_zero_ms, ctx);
-    system.share(object::id(&staking));
-    staking.share();
+    system.set_staking(object::id(&staking));
+    (system, staking)
 }
 
 /// Fixes the committee, the terms and the length of the next epoch.

@@ -94,3 +94,17 @@ macro fun slots($start: u32, $end: u32, $horizon: u32, $f: |u64|) {
         epoch = epoch + 1;
     }
 }
+
+#[test_only]
+/// Whether the pot is what is owed and nothing is used beyond `capacity`; and the pot.
+public fun check(self: &Ledger, capacity: u64): u64 {
+    assert!(self.pot.value() == self.owed.fold!(0, |sum, owed| sum + owed));
+    assert!(self.used.all!(|used| *used <= capacity));
+    self.pot.value()
+}
+
+#[test_only]
+public fun owed(self: &Ledger, epoch: u32): u64 { self.owed[(epoch % self.horizon()) as u64] }
+
+#[test_only]
+public fun used(self: &Ledger, epoch: u32): u64 { self.used[(epoch % self.horizon()) as u64] }

@@ -48,3 +48,9 @@ public(package) fun destroy(self: Payout) {
     let Payout { pot, .. } = self;
     pot.destroy_zero();
 }
+
+#[test_only]
+public fun check(self: &Payout): u64 {
+    assert!(self.pot.value() == self.pays.fold!(0, |sum, pay| sum + pay));
+    self.pot.value()
+}

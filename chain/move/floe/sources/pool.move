@@ -231,3 +231,31 @@ fun check_description(name: &String, addresses: &vector<String>) {
     assert!(addresses.length() <= MAX_ADDRESSES, EDescription);
     addresses.do_ref!(|address| assert!(address.length() <= MAX_ADDRESS, EDescription));
 }
+
+#[test_only]
+public fun vault(self: &Pool): u64 { self.vault.value() }
+
+#[test_only]
+public fun active(self: &Pool): u64 { self.active }
+
+#[test_only]
+public fun shares(self: &Pool): u128 { self.shares }
+
+#[test_only]
+/// All the vault must be able to pay, except exits that came and were not withdrawn.
+public fun owed(self: &Pool): u64 {
+    let entering = self.flows.fold!(0, |sum, flow| sum + flow.amount);
+    self.active + entering + self.commission_held + self.commission_free
+}
+
+#[test_only]
+/// What a withdrawal of `shares` that left at `epoch` pays.
+public fun worth(self: &Pool, shares: u128, epoch: u32): u64 { self.rates[epoch].value_of(shares) }
+
+#[test_only]
+public fun description(self: &Pool): (String, vector<String>) { (self.name, self.addresses) }
+
+#[test_only]
+public fun commission(self: &Pool): (u16, u64, u64) {
+    (self.commission_at(self.epoch), self.commission_held, self.commission_free)
+}

@@ -409,3 +409,13 @@ fun renew_card(self: &mut Staking, node: ID) {
 }
 
 fun rank_mut(self: &mut Staking): &mut Rank { df::borrow_mut(&mut self.id, RankKey()) }
+
+#[test_only]
+public fun set_version_for_testing(self: &mut Staking, version: u64) { self.version = version; }
+
+#[test_only]
+/// WAL that waits to be burned, and WAL earned but not paid (which must be the sum of what each is to get).
+public fun unpaid(self: &Staking): (u64, u64) {
+    let unpaid = if (self.has_payout()) df::borrow<_, Payout>(&self.id, PayoutKey()).check() else 0;
+    (self.to_burn.value(), unpaid)
+}

@@ -81,10 +81,11 @@ public(package) fun new(
     }
 }
 
+/// Tells a new system where its stake is kept.
+public(package) fun set_staking(self: &mut System, staking: ID) { self.staking = staking; }
+
 #[allow(lint(share_owned))]
-/// Tells the new system where stake is kept and gives it to everybody.
-public(package) fun share(mut self: System, staking: ID) {
-    self.staking = staking;
+public(package) fun share(self: System) {
     transfer::share_object(self);
 }
 
@@ -272,3 +273,9 @@ fun check_started(self: &System) {
 fun check_version(self: &System) {
     assert!(self.version == VERSION, EVersion);
 }
+
+#[test_only]
+public fun ledger(self: &System): &Ledger { &self.ledger }
+
+#[test_only]
+public fun set_version_for_testing(self: &mut System, version: u64) { self.version = version; }

@@ -2,7 +2,10 @@
 /// Owns nothing but the coin's birth; whoever holds a `Currency<WAL>` reference can burn what it owns.
 module wal::wal;
 
-use sui::coin_registry;
+use sui::coin::Coin;
+use sui::coin_registry::{Self, CurrencyInitializer};
+#[test_only]
+use sui::coin_registry::Currency;
 
 public struct WAL has drop {}
 
@@ -10,6 +13,12 @@ public struct WAL has drop {}
 const SUPPLY: u64 = 5_000_000_000_000_000_000;
 
 fun init(witness: WAL, ctx: &mut TxContext) {
+    let (currency, issue) = issue(witness, ctx);
+    currency.finalize_and_delete_metadata_cap(ctx);
+    transfer::public_transfer(issue, ctx.sender());
+}
+
+fun issue(witness: WAL, ctx: &mut TxContext): (CurrencyInitializer<WAL>, Coin<WAL>) {
     let (mut currency, mut treasury) = coin_registry::new_currency_with_otw(
         witness,
         9,
@@ -21,11 +30,17 @@ fun init(witness: WAL, ctx: &mut TxContext) {
     );
     let issue = treasury.mint(SUPPLY, ctx);
     currency.make_supply_burn_only(treasury);
-    currency.finalize_and_delete_metadata_cap(ctx);
-    transfer::public_transfer(issue, ctx.sender());
+    (currency, issue)
 }
 
 #[test_only]
 public fun init_for_testing(ctx: &mut TxContext) {
     init(sui::test_utils::create_one_time_witness(), ctx);
+}
+
+/// The currency as it is once registered, and all its coins.
+#[test_only]
+public fun issue_for_testing(ctx: &mut TxContext): (Currency<WAL>, Coin<WAL>) {
+    let (currency, issue) = issue(sui::test_utils::create_one_time_witness(), ctx);
+    (currency.unwrap_for_testing(), issue)
 }
