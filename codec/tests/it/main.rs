@@ -1,7 +1,18 @@
 //! What the codec promises, checked against independent implementations and hostile input.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod decode;
+mod definition;
+mod forge;
+mod golden;
+mod hostile;
 mod oracle;
+mod recover;
+mod stream;
 mod support;
+mod tamper;

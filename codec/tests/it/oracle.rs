@@ -1,31 +1,16 @@
 //! Slivers and hashes against a plain rewriting of the definition: the crates called once per symbol,
 //! BLAKE3 and SHA-256 over whole lists.
 
-use floe_codec::{Axis, Encoding, SliverIndex};
+use floe_codec::{Axis, SliverIndex};
 use sha2::{Digest, Sha256};
 
-use crate::support::{OneSegment, SHARD_COUNTS, area, shards};
+use crate::{
+    definition::{self, keyed, sliver_hash, symbols},
+    support::{OneSegment, SHARD_COUNTS, area, shards},
+};
 
 /// The sizes at which coding a whole row as one shard of the FFT crate would differ.
 const SYMBOL_SIZES: [usize; 5] = [2, 6, 62, 66, 130];
-
-/// Extends k symbols to n.
-fn extend(encoding: Encoding, n: usize, source: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    let k = source.len();
-    let mut symbols = source;
-    match encoding {
-        Encoding::RedStuff8 => {
-            let size = symbols[0].len();
-            symbols.resize(n, vec![0; size]);
-            let code = reed_solomon_erasure::galois_8::ReedSolomon::new(k, n - k).unwrap();
-            code.encode(&mut symbols).unwrap();
-        }
-        Encoding::RedStuff16 => {
-            symbols.extend(reed_solomon_simd::encode(k, n - k, &symbols).unwrap());
-        }
-    }
-    symbols
-}
 
 /// The n x n symbols, `[row][column]`.
 type Square = Vec<Vec<Vec<u8>>>;
@@ -37,11 +22,12 @@ fn transpose(lines: &[Vec<Vec<u8>>]) -> Square {
 }
 
 fn square(n: u16, size: usize, source: &[u8], columns_first: bool) -> Square {
-    let encoding = Encoding::for_shards(shards(n));
-    let extend = |line: Vec<Vec<u8>>| extend(encoding, n.into(), line);
+    let extend = |line: Vec<Vec<u8>>| definition::extend(n, &line);
     let row_size = usize::from(shards(n).source_slivers().secondary) * size;
-    let symbols = |row: &[u8]| row.chunks(size).map(<[u8]>::to_vec).collect::<Vec<_>>();
-    let rows: Square = source.chunks(row_size).map(symbols).collect();
+    let rows: Square = source
+        .chunks(row_size)
+        .map(|row| symbols(row, size))
+        .collect();
     if columns_first {
         let columns: Square = transpose(&rows).into_iter().map(extend).collect();
         transpose(&columns).into_iter().map(extend).collect()
@@ -50,16 +36,6 @@ fn square(n: u16, size: usize, source: &[u8], columns_first: bool) -> Square {
         let columns: Square = transpose(&rows).into_iter().map(extend).collect();
         transpose(&columns)
     }
-}
-
-fn keyed(context: &str, entries: &[[u8; 32]]) -> [u8; 32] {
-    *blake3::keyed_hash(&blake3::derive_key(context, b""), &entries.concat()).as_bytes()
-}
-
-fn symbol_hash(symbol: &[u8]) -> [u8; 32] {
-    let mut padded = symbol.to_vec();
-    padded.resize(symbol.len().next_multiple_of(64), 0);
-    *blake3::keyed_hash(&blake3::derive_key("floe/symbol/1", b""), &padded).as_bytes()
 }
 
 fn check(n: u16, size: usize) {
@@ -84,11 +60,7 @@ fn check(n: u16, size: usize) {
                 blob.encoded.sliver(axis, sliver).unwrap() == lines[index][..kept].concat(),
                 "n = {n}, size {size}: {axis} sliver {index}"
             );
-            let symbols: Vec<_> = lines[index]
-                .iter()
-                .map(|symbol| symbol_hash(symbol))
-                .collect();
-            hashes.push(keyed("floe/sliver/1", &symbols));
+            hashes.push(sliver_hash(&lines[index]));
             assert_eq!(
                 blob.metadata.sliver_hash(axis, sliver).unwrap().as_bytes(),
                 hashes.last().unwrap()

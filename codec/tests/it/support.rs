@@ -70,3 +70,44 @@ impl OneSegment {
             .unwrap()
     }
 }
+
+/// Reproducible choices: the keystream of BLAKE3 over a seed.
+pub(crate) struct Choices(blake3::OutputReader);
+
+impl Choices {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(
+            blake3::Hasher::new()
+                .update(&seed.to_le_bytes())
+                .finalize_xof(),
+        )
+    }
+
+    /// A number below `end`; the bias is irrelevant here.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        let mut bytes = [0; 8];
+        self.0.fill(&mut bytes);
+        usize::from_le_bytes(bytes) % end
+    }
+
+    pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.0.fill(&mut bytes);
+        bytes
+    }
+
+    pub(crate) fn axis(&mut self) -> Axis {
+        Axis::BOTH[self.below(2)]
+    }
+
+    /// `count` different items, in random order.
+    pub(crate) fn pick<T: Clone>(&mut self, items: &[T], count: usize) -> Vec<T> {
+        let mut items = items.to_vec();
+        for i in 0..count {
+            let j = i + self.below(items.len() - i);
+            items.swap(i, j);
+        }
+        items.truncate(count);
+        items
+    }
+}
