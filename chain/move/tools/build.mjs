@@ -1,8 +1,9 @@
-// build.sh: compiles packages to target/move/NAME.json and compares their digests with the committed ones.
+// build.sh: compiles packages to target/move/NAME.json and compares digests and abort codes with the committed ones.
 import { initMovePackageBuilder, dumpMovePackage } from "@zktx.io/sui-move-builder/full";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
+import * as aborts from "./aborts.mjs";
 import { fetcher, frameworkDir, localClosure, moveDir, outDir, ownPackages, packageName, readPackage, toolsDir } from "./sources.mjs";
 
 const digestsFile = path.join(moveDir, "digests.json");
@@ -88,9 +89,12 @@ try {
   if (bless) {
     const blessed = { ...committed, ...Object.fromEntries(results.map((r) => [r.name, r.digest])) };
     fs.writeFileSync(digestsFile, JSON.stringify(blessed, null, 2) + "\n");
+    aborts.bless();
   } else if (folders.length === 0) {
     const differing = results.filter((r) => committed[r.name] !== r.digest).map((r) => r.name);
     if (differing.length) throw new Error(`digests differ from chain/move/digests.json: ${differing.join(", ")} (intended? run build.sh --bless)`);
+    const stale = aborts.stale();
+    if (stale.length) throw new Error(`the abort codes in ${stale.join(" and ")} are not those of the sources (run build.sh --bless)`);
   }
 } catch (error) {
   console.error(error.message);

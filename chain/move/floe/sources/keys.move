@@ -38,3 +38,6 @@ public(package) fun prove(
 public fun bls(self: &NodeKeys): vector<u8> { self.bls }
 
 public fun ed25519(self: &NodeKeys): vector<u8> { self.ed25519 }
+
+#[test_only]
+public fun unproved_for_testing(): NodeKeys { NodeKeys { bls: vector[], ed25519: vector[] } }
