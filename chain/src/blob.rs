@@ -28,6 +28,8 @@ pub struct Registration {
     pub certified: Option<Epoch>,
     /// From which epoch and up to which (exclusive) storage is paid for.
     pub period: Range<Epoch>,
+    /// Encoded bytes paid for: at least the blob's encoded size.
+    pub bytes: u64,
 }
 
 impl Registration {
@@ -89,6 +91,7 @@ mod tests {
             registered: Epoch::new(1),
             certified: None,
             period: Epoch::new(1)..Epoch::new(3),
+            bytes: 6_620,
         };
         assert_eq!(registration.state(Epoch::new(2)), BlobState::Registered);
         registration.certified = Some(Epoch::new(1));

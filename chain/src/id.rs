@@ -151,6 +151,14 @@ id!(
     base58_text
 );
 
+id!(
+    /// A transaction: the digest of its contents, shown in base58 as Sui's tools do.
+    TransactionDigest,
+    "a transaction digest (base58 of 32 bytes)",
+    from_base58,
+    base58_text
+);
+
 impl From<NodeId> for ObjectId {
     fn from(node: NodeId) -> Self {
         Self(node.0)
