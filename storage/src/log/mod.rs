@@ -1,0 +1,30 @@
+//! The sliver log: append-only volume files, one active volume per shard.
+//!
+//! Owns where slivers lie and when they are durable. Knows neither blobs' lives nor the index; who
+//! appends must call [`Appender::sync`] and only then tell anybody.
+
+mod appender;
+mod reader;
+pub(crate) mod record;
+pub(crate) mod volume;
+
+pub(crate) use appender::{AppendError, Appender};
+pub(crate) use reader::{RecordError, VolumeReader};
+
+/// Where the record of a sliver lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Location {
+    /// The number of the volume, of the sliver's shard.
+    pub(crate) volume: u64,
+    /// Where the record begins in the file.
+    pub(crate) offset: u64,
+    /// Bytes of the sliver, without the record's header.
+    pub(crate) length: u32,
+}
+
+impl Location {
+    /// Bytes of the whole record.
+    pub(crate) fn record_size(&self) -> u64 {
+        record::HEADER_SIZE as u64 + u64::from(self.length)
+    }
+}

@@ -1,0 +1,49 @@
+//! The store: one handle for everything a node does with its disk.
+//!
+//! Owns the handle and what it is made of. The verbs live in files of their own: `open`, `slivers`,
+//! `follow`, `shards`, `holdings`, `scrub`, `collect`, `compact`.
+
+use std::sync::Arc;
+
+use crate::{
+    backend::Lock,
+    engine::StoreFailed,
+    index::{Index, Snapshot},
+    log::VolumeReader,
+    stamp::Stamp,
+    table::IndexError,
+    writer::Writer,
+};
+
+/// The store of one machine. Clones are handles of the same store; the last one closes it.
+#[derive(Clone, Debug)]
+pub struct Storage(pub(crate) Arc<Parts>);
+
+/// What a store is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) stamp: Stamp,
+    pub(crate) index: Arc<Index>,
+    pub(crate) reader: VolumeReader,
+    /// Before the lock, so that it has stopped when somebody else may open the directory.
+    pub(crate) writer: Writer,
+    pub(crate) _lock: Box<dyn Lock>,
+}
+
+impl Storage {
+    /// Whose store it is.
+    #[must_use]
+    pub fn stamp(&self) -> &Stamp {
+        &self.0.stamp
+    }
+
+    /// Why nothing is acknowledged any more, if so. Reads go on.
+    #[must_use]
+    pub fn failure(&self) -> Option<StoreFailed> {
+        self.0.writer.failure()
+    }
+
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, IndexError> {
+        self.0.index.snapshot()
+    }
+}
