@@ -1,0 +1,186 @@
+//! What this side learned about its peers by asking them: how fast, how reliable, whom to leave
+//! alone for a while. Local opinions, never told to anybody.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{client::CallError, identity::PeerId, wire::Status};
+
+/// Statistics of every peer asked so far, at most [`Self::MAX_PEERS`].
+#[derive(Debug, Default)]
+pub struct PeerBook {
+    peers: Mutex<HashMap<PeerId, PeerStats>>,
+}
+
+/// What is known of one peer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PeerStats {
+    /// Smoothed time to the head of an answer; `None` before the first.
+    pub response: Option<Duration>,
+    /// Smoothed mean deviation of it.
+    pub deviation: Duration,
+    /// Smoothed bytes a second of transfers worth measuring; `None` before the first.
+    pub throughput: Option<u64>,
+    /// Smoothed share of calls that failed, 0 to 1.
+    pub failing: f32,
+    /// Failures since the last success.
+    pub failures_in_a_row: u32,
+    /// Until when the peer is left alone unless nobody else has what is wanted.
+    pub quarantined_until: Option<Instant>,
+    used: Option<Instant>,
+}
+
+impl Default for PeerStats {
+    fn default() -> Self {
+        Self {
+            response: None,
+            deviation: Duration::ZERO,
+            throughput: None,
+            failing: 0.0,
+            failures_in_a_row: 0,
+            quarantined_until: None,
+            used: None,
+        }
+    }
+}
+
+impl PeerStats {
+    /// Consecutive failures after which a peer is quarantined.
+    const FAILURES: u32 = 2;
+    /// The first quarantine; each further failure doubles it.
+    const FIRST_QUARANTINE: Duration = Duration::from_secs(1);
+    /// The longest one.
+    const LONGEST_QUARANTINE: Duration = Duration::from_secs(60);
+    /// Transfers below this many bytes say nothing about throughput.
+    const MEASURABLE: u64 = 64 << 10;
+    /// What a peer never measured is assumed to give, in bytes a second.
+    const ASSUMED_THROUGHPUT: u64 = 10 << 20;
+    /// The answer time assumed before the first answer.
+    const ASSUMED_RESPONSE: Duration = Duration::from_millis(100);
+
+    /// Whether the peer is left alone at `now`.
+    #[must_use]
+    pub fn is_quarantined(&self, now: Instant) -> bool {
+        self.quarantined_until.is_some_and(|until| now < until)
+    }
+
+    /// The time after which an answer counts as late: smoothed response and four deviations.
+    #[must_use]
+    pub fn late_after(&self) -> Duration {
+        match self.response {
+            Some(response) => response + 4 * self.deviation.max(response / 8),
+            None => 5 * Self::ASSUMED_RESPONSE,
+        }
+    }
+
+    /// When a transfer of `bytes` would be done, counted from its request.
+    #[must_use]
+    pub fn expected(&self, bytes: u64) -> Duration {
+        let throughput = self.throughput.unwrap_or(Self::ASSUMED_THROUGHPUT).max(1);
+        let transfer = Duration::from_micros(bytes.saturating_mul(1_000_000) / throughput);
+        self.response.unwrap_or(Self::ASSUMED_RESPONSE) + transfer
+    }
+
+    /// The estimator of TCP: gains of 1/8 for the mean and 1/4 for the deviation.
+    fn answered(&mut self, took: Duration) {
+        match self.response {
+            None => {
+                self.response = Some(took);
+                self.deviation = took / 2;
+            }
+            Some(mean) => {
+                self.deviation = (self.deviation * 3 + mean.abs_diff(took)) / 4;
+                self.response = Some((mean * 7 + took) / 8);
+            }
+        }
+        self.failing *= 7.0 / 8.0;
+        self.failures_in_a_row = 0;
+        self.quarantined_until = None;
+    }
+
+    fn failed(&mut self, now: Instant) {
+        self.failing = self.failing * 7.0 / 8.0 + 1.0 / 8.0;
+        self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+        if let Some(repeated) = self.failures_in_a_row.checked_sub(Self::FAILURES) {
+            let quarantine = Self::FIRST_QUARANTINE * 2u32.saturating_pow(repeated.min(16));
+            self.quarantined_until = Some(now + quarantine.min(Self::LONGEST_QUARANTINE));
+        }
+    }
+
+    fn transferred(&mut self, bytes: u64, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
+        if bytes >= Self::MEASURABLE {
+            let now = bytes.saturating_mul(1_000_000) / micros;
+            self.throughput = Some(
+                self.throughput
+                    .map_or(now, |mean| (mean / 8).saturating_mul(7) + now / 8),
+            );
+        }
+    }
+}
+
+impl PeerBook {
+    /// Peers remembered; the one unused for longest makes room.
+    pub const MAX_PEERS: usize = 4096;
+
+    /// What is known of `peer`.
+    #[must_use]
+    pub fn get(&self, peer: &PeerId) -> PeerStats {
+        self.lock().get(peer).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn answered(&self, peer: &PeerId, took: Duration, now: Instant) {
+        self.update(peer, now, |stats| stats.answered(took));
+    }
+
+    pub(crate) fn transferred(&self, peer: &PeerId, bytes: u64, took: Duration) {
+        if let Some(stats) = self.lock().get_mut(peer) {
+            stats.transferred(bytes, took);
+        }
+    }
+
+    pub(crate) fn failed(&self, peer: &PeerId, error: &CallError, now: Instant) {
+        if counts_against(error) {
+            self.update(peer, now, |stats| stats.failed(now));
+        }
+    }
+
+    fn update(&self, peer: &PeerId, now: Instant, change: impl FnOnce(&mut PeerStats)) {
+        let mut peers = self.lock();
+        if peers.len() >= Self::MAX_PEERS && !peers.contains_key(peer) {
+            let oldest = peers
+                .iter()
+                .min_by_key(|(_, stats)| stats.used)
+                .map(|(peer, _)| *peer);
+            oldest.and_then(|peer| peers.remove(&peer));
+        }
+        let stats = peers.entry(*peer).or_default();
+        stats.used = Some(now);
+        change(stats);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<PeerId, PeerStats>> {
+        // No code under this lock panics, so a poisoned one still guards whole data.
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An answer, even an unwelcome one, is no failure of the peer.
+fn counts_against(error: &CallError) -> bool {
+    match error {
+        CallError::Refused(refusal) => matches!(
+            refusal.status,
+            Status::Internal | Status::Busy { .. } | Status::ShuttingDown | Status::Deadline
+        ),
+        CallError::Dial(_)
+        | CallError::Stream(_)
+        | CallError::Wire(_)
+        | CallError::Deadline
+        | CallError::TooSlow => true,
+    }
+}

@@ -1,0 +1,112 @@
+//! The data plane of a peer, put together: transport, connections, the answering and the asking
+//! side.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    class::{Classify, ConnectionClass},
+    client::DataClient,
+    identity::PeerId,
+    metrics::Metrics,
+    pool::Pool,
+    server::{NoService, Server, ServerSettings, Service},
+    transport::{Connection, DataTransport},
+    wire::CloseCode,
+};
+
+/// A running data plane. Dropping it leaves it running; end it with [`Self::shutdown`].
+pub struct DataPlane<S = NoService> {
+    pool: Arc<Pool>,
+    server: Arc<Server<S>>,
+    client: DataClient,
+    metrics: Arc<Metrics>,
+    tasks: TaskTracker,
+}
+
+impl DataPlane<NoService> {
+    /// A data plane that only asks.
+    #[must_use]
+    pub fn client_only(transport: Arc<dyn DataTransport>) -> Self {
+        let anonymous = |_: &PeerId| ConnectionClass::Anonymous;
+        Self::start(
+            transport,
+            NoService,
+            Arc::new(anonymous),
+            ServerSettings::default(),
+        )
+    }
+}
+
+impl<S: Service> DataPlane<S> {
+    /// Starts to accept connections and to answer with `service`. Must be called within a tokio
+    /// runtime.
+    #[must_use]
+    pub fn start(
+        transport: Arc<dyn DataTransport>,
+        service: S,
+        classify: Arc<dyn Classify>,
+        settings: ServerSettings,
+    ) -> Self {
+        let metrics = Arc::new(Metrics::default());
+        let server = Server::new(service, classify, settings, Arc::clone(&metrics));
+        let (pool, opened) = Pool::new(transport);
+        let client = DataClient::new(Arc::clone(&pool));
+        let tasks = TaskTracker::new();
+        tasks.spawn(accept(Arc::clone(&pool)));
+        tasks.spawn(serve(Arc::clone(&server), opened));
+        Self {
+            pool,
+            server,
+            client,
+            metrics,
+            tasks,
+        }
+    }
+
+    /// The asking side; cheap to clone.
+    #[must_use]
+    pub const fn client(&self) -> &DataClient {
+        &self.client
+    }
+
+    /// What this plane counts.
+    #[must_use]
+    pub const fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Gives every connection the credit of its peer's present class; call it when the committee
+    /// changes.
+    pub fn reclassify(&self) {
+        for connection in self.pool.live() {
+            self.server.classify_again(&*connection);
+        }
+    }
+
+    /// Refuses new requests, gives those under way `patience` to end, then closes every connection.
+    pub async fn shutdown(&self, patience: Duration) {
+        self.server.drain(patience).await;
+        self.pool.transport().close(CloseCode::ShuttingDown);
+        self.tasks.close();
+        self.pool.transport().closed().await;
+    }
+}
+
+async fn accept(pool: Arc<Pool>) {
+    while let Some(connection) = pool.transport().accept().await {
+        pool.add(connection);
+    }
+}
+
+async fn serve<S: Service>(
+    server: Arc<Server<S>>,
+    mut opened: mpsc::UnboundedReceiver<Arc<dyn Connection>>,
+) {
+    let connections = TaskTracker::new();
+    while let Some(connection) = opened.recv().await {
+        connections.spawn(Arc::clone(&server).serve(connection));
+    }
+}

@@ -1,0 +1,228 @@
+//! Two peers over real QUIC on loopback: every message, both directions, equal bytes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+mod world;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use floe_chain::blob::BlobState;
+use floe_codec::{BlobId, SegmentIndex};
+use floe_p2p::{
+    Item, ItemSize,
+    client::CallError,
+    wire::{
+        ItemStatus, Status,
+        message::{
+            Confirm, GetBlobStatus, GetCommittee, GetInconsistency, GetMetadata, PutInconsistency,
+            PutMetadata,
+        },
+    },
+};
+use world::{
+    BLOB, METADATA, OBJECT, SLIVER, content, get_sliver, keys, options, pair, put_sliver, segments,
+};
+
+#[tokio::test]
+async fn slivers_of_many_shards_ride_on_one_stream_and_come_back_equal() {
+    let pair = pair();
+    let keys = keys(0..8);
+    let mut items = vec![content(99, METADATA)];
+    items.extend((0..16).map(|i| content(i, SLIVER)));
+    let reply = pair
+        .client
+        .put_sliver(&pair.to, &put_sliver(0, keys), &items, &options())
+        .await;
+    assert_eq!(reply.unwrap().confirmation, None);
+    assert_eq!(pair.store.slivers.lock().unwrap().len(), 16);
+    assert_eq!(
+        pair.store.metadata.lock().unwrap()[&(BLOB, SegmentIndex(0))],
+        items[0]
+    );
+
+    // Shard 8 was not stored: its item says so, the others arrive.
+    let request = get_sliver(0..9, 1);
+    let mut reader = pair
+        .client
+        .get_sliver(&pair.to, &request, &options())
+        .await
+        .unwrap();
+    for shard in 0..8 {
+        let item = reader.next(|_| ItemSize::Exactly(SLIVER)).await.unwrap();
+        assert_eq!(item, Some(Item::Present(items[1 + 2 * shard].clone())));
+    }
+    let item = reader.next(|_| ItemSize::Exactly(SLIVER)).await.unwrap();
+    assert_eq!(item, Some(Item::Absent(ItemStatus::NotHeld)));
+    assert_eq!(
+        reader.next(|_| ItemSize::Exactly(SLIVER)).await.unwrap(),
+        None
+    );
+    assert!(pair.client.peers().get(&pair.to.peer).throughput.is_some());
+}
+
+#[tokio::test]
+async fn metadata_travels_in_ranges() {
+    let pair = pair();
+    let put = PutMetadata {
+        blob: BLOB,
+        object: OBJECT,
+        segments: segments(20),
+    };
+    let items: Vec<Bytes> = (0..20).map(|i| content(i, METADATA)).collect();
+    pair.client
+        .put_metadata(&pair.to, &put, &items, &options())
+        .await
+        .unwrap();
+
+    let get = GetMetadata {
+        blob: BLOB,
+        segments: segments(20),
+    };
+    let mut reader = pair
+        .client
+        .get_metadata(&pair.to, &get, &options())
+        .await
+        .unwrap();
+    for sent in items {
+        let item = reader.next(|_| ItemSize::Exactly(METADATA)).await.unwrap();
+        assert_eq!(item.and_then(Item::into_bytes), Some(sent));
+    }
+    assert_eq!(reader.left(), 0);
+}
+
+#[tokio::test]
+async fn questions_are_answered() {
+    let pair = pair();
+    let (client, to) = (&pair.client, &pair.to);
+    let info = client.get_node_info(to, &options()).await.unwrap();
+    assert_eq!(
+        (info.epoch.get(), info.software.as_str()),
+        (3, "floe-test/0")
+    );
+    assert!(
+        client
+            .health(to, &options())
+            .await
+            .unwrap()
+            .not_ready
+            .is_empty()
+    );
+
+    let get = GetBlobStatus {
+        blob: BLOB,
+        object: Some(OBJECT),
+    };
+    let status = client.get_blob_status(to, &get, &options()).await.unwrap();
+    assert_eq!(status.state, BlobState::Registered);
+    assert!(status.missing.is_empty());
+
+    let proof = content(5, 1_100_000);
+    let put = PutInconsistency {
+        blob: BLOB,
+        segment: SegmentIndex(4),
+    };
+    client
+        .put_inconsistency(to, &put, proof.clone(), &options())
+        .await
+        .unwrap();
+    let get = GetInconsistency { blob: BLOB };
+    let found = client
+        .get_inconsistency(to, &get, &options())
+        .await
+        .unwrap();
+    assert_eq!(found, (SegmentIndex(4), proof));
+
+    let (reply, committee) = client
+        .get_committee(to, &GetCommittee { epoch: None }, &options())
+        .await
+        .unwrap();
+    assert_eq!((reply.handover, committee.len()), (None, 39_000));
+}
+
+#[tokio::test]
+async fn refusals_are_typed() {
+    let pair = pair();
+    let other = BlobId::from_bytes([9; 32]);
+    let get = GetInconsistency { blob: other };
+    let error = pair
+        .client
+        .get_inconsistency(&pair.to, &get, &options())
+        .await
+        .unwrap_err();
+    let CallError::Refused(refusal) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(refusal.status, Status::NotHeld);
+    assert_eq!(refusal.to_string(), "not held: no proof of that");
+
+    // A method the service leaves out.
+    let confirm = Confirm {
+        blob: BLOB,
+        object: OBJECT,
+    };
+    let error = pair
+        .client
+        .confirm(&pair.to, &confirm, &options())
+        .await
+        .unwrap_err();
+    let CallError::Refused(refusal) = error else {
+        panic!("{error}")
+    };
+    let Status::Unsupported { versions } = refusal.status else {
+        panic!("{refusal}")
+    };
+    assert_eq!(*versions, [1]);
+    assert_eq!(
+        pair.client.peers().get(&pair.to.peer).failing,
+        0.0,
+        "answers are no failures"
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_in_the_middle_of_an_upload_reaches_the_caller() {
+    let pair = pair();
+    let mut request = put_sliver(0, keys(0..100));
+    request.blob = BlobId::from_bytes([9; 32]);
+    let mut items = vec![content(0, METADATA)];
+    items.extend(std::iter::repeat_n(content(1, SLIVER), 200));
+    let error = pair
+        .client
+        .put_sliver(&pair.to, &request, &items, &options())
+        .await
+        .unwrap_err();
+    let CallError::Refused(refusal) = error else {
+        panic!("{error}")
+    };
+    assert!(matches!(refusal.status, Status::NotRegistered { .. }));
+}
+
+#[tokio::test]
+async fn a_thousand_requests_at_once_share_one_connection() {
+    let pair = pair();
+    let items = [content(0, METADATA), content(1, SLIVER), content(2, SLIVER)];
+    let put = put_sliver(0, keys(0..1));
+    pair.client
+        .put_sliver(&pair.to, &put, &items, &options())
+        .await
+        .unwrap();
+
+    let mut calls = tokio::task::JoinSet::new();
+    let to = Arc::new(pair.to.clone());
+    for _ in 0..1000 {
+        let (client, to, request) = (pair.client.clone(), Arc::clone(&to), get_sliver(0..1, 1));
+        calls.spawn(async move {
+            let mut reader = client.get_sliver(&to, &request, &options()).await?;
+            reader.next(|_| ItemSize::Exactly(SLIVER)).await
+        });
+    }
+    while let Some(result) = calls.join_next().await {
+        let item = result.unwrap().unwrap().and_then(Item::into_bytes);
+        assert_eq!(item.as_ref(), Some(&items[1]));
+    }
+}
