@@ -1,4 +1,12 @@
 //! What a Floe blob *is*: ids, axes, symbols, slivers, encoding, commitments and proofs.
+//!
+//! Start at [`Codec`], which does the work, and [`BlobLayout`], from which every size follows. The
+//! formats are described in `docs/protocol.md`, section "Blob format", and cannot change: a changed
+//! byte is a new [`Encoding`].
+//!
+//! This crate does no IO beyond the readers and writers it is given, keeps no clock and draws no random
+//! numbers. Input from outside meets a typed error, never a panic, and is compared with the derived
+//! sizes before anything is allocated.
 
 mod axis;
 mod blob_id;
@@ -41,3 +49,7 @@ pub use recover::{HelperSymbols, RecoverError};
 pub use segment::{DecodeBuffers, DecodeError, EncodedSegment, SegmentBuffers, SourceLengthError};
 pub use sliver::{ExtendedSliver, SliverError, VerifiedSliver};
 pub use stream::{DecodeStreamError, Decoder, EncodeError, Encoder, ReadySegment};
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;

@@ -84,7 +84,8 @@ pub fn slivers(data: &[u8]) {
     let [shape, length, changes @ ..] = data else {
         return;
     };
-    let n = [4, 5, 7, 10, 65][usize::from(*shape) % 5];
+    // The FFT code takes a hundred times as long, so it gets few of the inputs.
+    let n = if *shape == u8::MAX { 65 } else { [4, 5, 7, 10][usize::from(*shape) % 4] };
     let mut blob = Hostile::new(n, usize::from(*length), "honestly", &mut Choices::new(0));
     for change in changes.chunks_exact(4) {
         let axis = Axis::BOTH[usize::from(change[0] & 1)];

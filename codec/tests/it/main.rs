@@ -8,10 +8,12 @@
 
 mod decode;
 mod definition;
+mod field16;
 mod forge;
 mod golden;
 mod hostile;
 mod oracle;
+mod readme;
 mod recover;
 mod stream;
 mod support;
