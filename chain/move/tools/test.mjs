@@ -17,12 +17,17 @@ function keepOnly(files, text) {
   return kept;
 }
 
+/** Runs every test `NAME_seed_1() { CALL(1...) }` for the seeds 1 to `count`: one VM each, so ids never collide. */
+const seeded = (source, count) => source.replace(/^#\[test\]\nfun (\w+)_seed_1\(\) \{ (\w+)\(1\b(.*)\n/gm, (_, name, call, rest) =>
+  Array.from({ length: count }, (_, i) => `#[test] fun ${name}_seed_${i + 1}() { ${call}(${i + 1}${rest} `).join("") + "\n");
+
 function options(argv) {
-  const found = { folders: [], filter: "", tapes: [], withoutTape: false };
+  const found = { folders: [], filter: "", tapes: [], withoutTape: false, histories: 12 };
   for (let i = 0; i < argv.length; i++) {
     const value = () => argv[++i] ?? usage(`'${argv[i - 1]}' needs a value`);
     if (argv[i] === "--filter") found.filter = value();
     else if (argv[i] === "--tape") found.tapes.push(value());
+    else if (argv[i] === "--histories") found.histories = Number(value());
     else if (argv[i] === "--without-tape") found.withoutTape = true;
     else if (argv[i].startsWith("-")) usage(`unknown option '${argv[i]}'`);
     else found.folders.push(path.resolve(argv[i]));
@@ -38,11 +43,15 @@ function usage(problem) {
 async function run(dir, filter, tape) {
   const start = performance.now();
   const files = keepOnly(readPackage(dir, { tests: true }), filter);
+  for (const name in files) files[name] = seeded(files[name], histories);
   const result = await testMovePackage({ files, network: "testnet", fetcher: fetcher(dir, overlay(tape)), silenceWarnings: true });
   const output = (result.error ?? result.output).replace(/\x1b\[[0-9;]*m/g, "");
   const totals = output.match(/Test result:.*/)?.[0] ?? "no tests were run";
   return { passed: result.passed, output, totals: `${totals} (${((performance.now() - start) / 1000).toFixed(1)} s)` };
 }
+
+const withoutNoise = (output) => output.replace(/^\[ PASS.*\n/gm, "")
+  .split(/^(?=(?:warning|error)\[)/m).filter((block) => !block.startsWith("warning[")).join("");
 
 /** Modules in `tests/bls`: nothing they claim may hold without real answers. */
 function blsModules(dir) {
@@ -62,7 +71,7 @@ async function allAbortWithoutTape(dir) {
   return verdicts.length > 0 && passing.length === 0;
 }
 
-const { folders, filter, tapes, withoutTape } = options(process.argv.slice(2));
+const { folders, filter, tapes, withoutTape, histories } = options(process.argv.slice(2));
 const everything = folders.length === 0 && filter === "";
 const packages = folders.length ? folders : ownPackages;
 let passed = true;
@@ -72,7 +81,7 @@ if (!withoutTape) {
   for (const dir of packages) {
     const result = await run(dir, filter, tape);
     passed &&= result.passed;
-    if (!result.passed) console.error(result.output.replace(/^\[ PASS.*\n/gm, ""));
+    if (!result.passed) console.error(withoutNoise(result.output));
     console.log(`${packageName(dir)}: ${result.totals}`);
   }
 }

@@ -259,3 +259,12 @@ public fun description(self: &Pool): (String, vector<String>) { (self.name, self
 public fun commission(self: &Pool): (u16, u64, u64) {
     (self.commission_at(self.epoch), self.commission_held, self.commission_free)
 }
+
+#[test_only]
+public fun worth_of_all(self: &Pool): (u64, u128) { (self.active, self.shares) }
+
+#[test_only]
+public fun rate_at(self: &Pool, epoch: u32): (u64, u128) {
+    let Rate { active, shares } = self.rates[epoch];
+    (active, shares)
+}

@@ -359,15 +359,14 @@ fun settled_pool(self: &mut Staking, node: ID): &mut Pool {
 }
 
 fun own_pool(self: &mut Staking, cap: &NodeCap): &mut Pool {
-    self.check_version();
-    self.settled_pool(cap.node)
+    self.settle_pool(cap.node);
+    dof::borrow_mut(&mut self.id, cap.node)
 }
 
 fun governed_pool(self: &mut Staking, node: ID, ctx: &TxContext): &mut Pool {
-    self.check_version();
-    let pool = self.settled_pool(node);
-    assert!(ctx.sender() == pool.governance(), EGovernance);
-    pool
+    self.settle_pool(node);
+    assert!(ctx.sender() == self.pool(node).governance(), EGovernance);
+    dof::borrow_mut(&mut self.id, node)
 }
 
 fun announce(self: &Staking, node: ID) {
@@ -418,4 +417,9 @@ public fun set_version_for_testing(self: &mut Staking, version: u64) { self.vers
 public fun unpaid(self: &Staking): (u64, u64) {
     let unpaid = if (self.has_payout()) df::borrow<_, Payout>(&self.id, PayoutKey()).check() else 0;
     (self.to_burn.value(), unpaid)
+}
+
+#[test_only]
+public fun selected_committee(self: &Staking): &Committee {
+    &df::borrow<_, Selection>(&self.id, SelectionKey()).committee
 }

@@ -25,7 +25,7 @@ fun rings_turn_and_money_follows_its_epoch() {
     assert_eq!(earned(&mut ledger), 12);
     assert_eq!(earned(&mut ledger), 7);
     assert_eq!(earned(&mut ledger), 3);
-    assert_eq!(ledger.check(CAPACITY), 0);
+    assert_eq!(ledger.check(), 0);
     destroy(ledger);
     destroy(purse);
 }
