@@ -6,7 +6,7 @@ use sui::balance::Balance;
 use sui::coin::{Self, Coin};
 use wal::wal::WAL;
 
-/// Portions of zero would make `drip` a way to create objects for nothing.
+/// A portion is at least one unit.
 const EZeroPortion: u64 = 1;
 
 public struct Faucet has key {

@@ -7,7 +7,7 @@ use sui::bcs;
 
 /// The encoding is unknown or not the one for this number of shards.
 const EEncoding: u64 = 1;
-/// The blob is larger than an encoding can hold.
+/// The blob has more segments than the codec allows.
 const ESize: u64 = 2;
 /// A blob root has 32 bytes.
 const ERoot: u64 = 3;
@@ -18,7 +18,6 @@ const RED_STUFF_8: u8 = 1;
 const RED_STUFF_16: u8 = 2;
 const MAX_SHARDS_8: u16 = 64;
 
-const MAX_SIZE: u64 = 1 << 50;
 const MAX_SEGMENTS: u64 = 1 << 20;
 /// Segments carry about this many bytes where symbols stay small.
 const SEGMENT_TARGET: u64 = 4 << 20;
@@ -31,7 +30,6 @@ const MAX_METADATA_COPIES: u64 = 128;
 
 /// Bytes that all nodes together store for a blob of `size` bytes over `shards` shards, metadata included.
 public fun encoded_size(shards: u16, size: u64): u64 {
-    assert!(size <= MAX_SIZE, ESize);
     let n = shards as u64;
     let f = (n - 1) / 3;
     let (k1, k2) = (n - 2 * f, n - f);
