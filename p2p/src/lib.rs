@@ -7,6 +7,7 @@
 pub mod address;
 pub mod class;
 pub mod client;
+pub mod fetch;
 mod framing;
 pub mod identity;
 pub mod metrics;

@@ -24,6 +24,7 @@ pub struct DataPlane<S = NoService> {
     client: DataClient,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
+    connections: TaskTracker,
 }
 
 impl DataPlane<NoService> {
@@ -54,15 +55,16 @@ impl<S: Service> DataPlane<S> {
         let server = Server::new(service, classify, settings, Arc::clone(&metrics));
         let (pool, opened) = Pool::new(transport);
         let client = DataClient::new(Arc::clone(&pool));
-        let tasks = TaskTracker::new();
+        let (tasks, connections) = (TaskTracker::new(), TaskTracker::new());
         tasks.spawn(accept(Arc::clone(&pool)));
-        tasks.spawn(serve(Arc::clone(&server), opened));
+        tasks.spawn(serve(Arc::clone(&server), opened, connections.clone()));
         Self {
             pool,
             server,
             client,
             metrics,
             tasks,
+            connections,
         }
     }
 
@@ -76,6 +78,12 @@ impl<S: Service> DataPlane<S> {
     #[must_use]
     pub const fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// How many connections are open, served and used.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.len()
     }
 
     /// Gives every connection the credit of its peer's present class; call it when the committee
@@ -104,8 +112,8 @@ async fn accept(pool: Arc<Pool>) {
 async fn serve<S: Service>(
     server: Arc<Server<S>>,
     mut opened: mpsc::UnboundedReceiver<Arc<dyn Connection>>,
+    connections: TaskTracker,
 ) {
-    let connections = TaskTracker::new();
     while let Some(connection) = opened.recv().await {
         connections.spawn(Arc::clone(&server).serve(connection));
     }

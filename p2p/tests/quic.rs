@@ -8,8 +8,6 @@
 
 mod world;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use floe_chain::blob::BlobState;
 use floe_codec::{BlobId, SegmentIndex};
@@ -205,24 +203,33 @@ async fn a_refusal_in_the_middle_of_an_upload_reaches_the_caller() {
 #[tokio::test]
 async fn a_thousand_requests_at_once_share_one_connection() {
     let pair = pair();
-    let items = [content(0, METADATA), content(1, SLIVER), content(2, SLIVER)];
-    let put = put_sliver(0, keys(0..1));
+    let put = PutMetadata {
+        blob: BLOB,
+        object: OBJECT,
+        segments: segments(1),
+    };
+    let stored = content(0, METADATA);
+    let items = [stored.clone()];
     pair.client
-        .put_sliver(&pair.to, &put, &items, &options())
+        .put_metadata(&pair.to, &put, &items, &options())
         .await
         .unwrap();
 
     let mut calls = tokio::task::JoinSet::new();
-    let to = Arc::new(pair.to.clone());
     for _ in 0..1000 {
-        let (client, to, request) = (pair.client.clone(), Arc::clone(&to), get_sliver(0..1, 1));
+        let (client, to) = (pair.client.clone(), pair.to.clone());
         calls.spawn(async move {
-            let mut reader = client.get_sliver(&to, &request, &options()).await?;
-            reader.next(|_| ItemSize::Exactly(SLIVER)).await
+            let get = GetMetadata {
+                blob: BLOB,
+                segments: segments(1),
+            };
+            let mut reader = client.get_metadata(&to, &get, &options()).await?;
+            reader.next(|_| ItemSize::Exactly(METADATA)).await
         });
     }
     while let Some(result) = calls.join_next().await {
         let item = result.unwrap().unwrap().and_then(Item::into_bytes);
-        assert_eq!(item.as_ref(), Some(&items[1]));
+        assert_eq!(item.as_ref(), Some(&stored));
     }
+    assert_eq!(pair.server.connections(), 1);
 }

@@ -1,11 +1,12 @@
 //! How bytes travel between two peers: the traits every data transport implements.
 //!
 //! A transport proves who the other side is and carries streams; it knows no message. [`quic`] is
-//! the network.
+//! the network, [`sim`] a simulated one for tests.
 
 mod stream;
 
 pub mod quic;
+pub mod sim;
 
 use std::{fmt, sync::Arc, time::Duration};
 
