@@ -38,7 +38,7 @@ pub struct PackageInfo {
     /// as introduced by this version.
     pub origins: BTreeMap<(Identifier, Identifier), Address>,
     /// Its modules.
-    pub modules: Vec<Module>,
+    pub modules: Vec<Arc<Module>>,
 }
 
 /// Why modules do not form a package.
@@ -72,7 +72,7 @@ impl Package {
                     original: info.original,
                 });
             }
-            if modules.insert(name.clone(), Arc::new(module)).is_some() {
+            if modules.insert(name.clone(), module).is_some() {
                 return Err(PackageError::Duplicate(name));
             }
         }
@@ -96,7 +96,7 @@ impl Package {
             version: 1,
             linkage: dependencies.into_iter().map(|id| (id, id)).collect(),
             origins: BTreeMap::new(),
-            modules,
+            modules: modules.into_iter().map(Arc::new).collect(),
         })
     }
 
@@ -135,6 +135,11 @@ impl Package {
         } else {
             self.linkage.get(original).copied().unwrap_or(*original)
         }
+    }
+
+    /// Original id to storage id of every dependency.
+    pub fn linkage(&self) -> &BTreeMap<Address, Address> {
+        &self.linkage
     }
 
     /// The storage id of the version that introduced a datatype.

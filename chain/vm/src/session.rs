@@ -338,6 +338,11 @@ impl<'w> Session<'w> {
         &self.machine.objects.created
     }
 
+    /// Number of events emitted so far.
+    pub fn event_count(&self) -> usize {
+        self.machine.objects.events.len()
+    }
+
     /// Steps used so far.
     pub fn steps_used(&self) -> u64 {
         self.machine.meter.used()
