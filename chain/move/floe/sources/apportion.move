@@ -11,25 +11,39 @@ const NOBODY: u16 = 0xffff;
 /// then hold, up to a cap. Ties go to the first. Candidates without stake get nothing.
 /// Requires one candidate with stake; the quotas sum to `shards`.
 public(package) fun quotas(stakes: &vector<u64>, shards: u16, cap_bps: u16): vector<u16> {
-    let cap = cap(stakes.count!(|stake| *stake > 0), shards as u64, cap_bps);
-    let (mut quotas, mut left) = lower_bounds(stakes, shards as u64, cap);
+    let shards = shards as u64;
+    let cap = cap(stakes.count!(|stake| *stake > 0), shards, cap_bps);
+    // Everyone gets the shards that their stake buys, at the least whole price at which those are not too many.
+    let (mut low, mut price) = (0, 1u64);
+    stakes.do_ref!(|stake| price = price.max(*stake + 1));
+    while (price - low > 1) {
+        let middle = low + (price - low) / 2;
+        if (sold(stakes, middle, cap) <= shards) price = middle else low = middle;
+    };
+    let mut quotas = stakes.map_ref!(|stake| cap.min(*stake / price));
+    // What is left is worth between that price and one unit less: a few shards, or a tie.
+    let mut left = shards - sold(stakes, price, cap);
     while (left > 0) {
         let (mut best, mut best_stake, mut best_seats) = (0, 0u128, 1u128);
-        stakes.length().do!(|i| {
-            if (quotas[i] < cap) {
-                let (stake, seats) = (stakes[i] as u128, quotas[i] as u128 + 1);
-                if (stake * best_seats > best_stake * seats) {
-                    best = i;
-                    best_stake = stake;
-                    best_seats = seats;
-                }
+        stakes.length().do!(|i| if (quotas[i] < cap) {
+            let (stake, seats) = (stakes[i] as u128, quotas[i] as u128 + 1);
+            if (stake * best_seats > best_stake * seats) {
+                best = i;
+                best_stake = stake;
+                best_seats = seats;
             }
         });
-        let quota = &mut quotas[best];
-        *quota = *quota + 1;
+        *&mut quotas[best] = quotas[best] + 1;
         left = left - 1;
     };
     quotas.map!(|quota| quota as u16)
+}
+
+/// Shards that the stakes buy at `price`, nobody more than `cap`.
+fun sold(stakes: &vector<u64>, price: u64, cap: u64): u64 {
+    let mut sum = 0;
+    stakes.do_ref!(|stake| sum = sum + cap.min(*stake / price));
+    sum
 }
 
 /// Gives every shard an owner (an index into `quotas`): whoever owns it now while its quota lasts, so that no
@@ -63,30 +77,4 @@ public(package) fun cap(nodes: u64, shards: u64, cap_bps: u16): u64 {
     let most = if (nodes >= MANY_NODES) shards * (cap_bps as u64) / WHOLE_BPS
     else ((shards - 1) / 3).min(2 * shards / nodes);
     fair.max(most)
-}
-
-/// Shards that highest averages gives in any case, and how many remain. A candidate that is certain to reach the
-/// cap leaves the contest, which raises the bounds of the others: at most one pass per capped candidate.
-fun lower_bounds(stakes: &vector<u64>, shards: u64, cap: u64): (vector<u64>, u64) {
-    let mut quotas = stakes.map_ref!(|_| 0);
-    let mut capped = true;
-    while (capped) {
-        let (mut stake, mut left) = (0u128, shards);
-        quotas.length().do!(|i| {
-            if (quotas[i] == cap) left = left - cap else stake = stake + (stakes[i] as u128)
-        });
-        if (stake == 0) break;
-        // Above the quotient at which the contest would hand out one shard too many.
-        let divisor = stake / (left as u128 + 1) + 1;
-        capped = false;
-        quotas.length().do!(|i| {
-            if (quotas[i] < cap) {
-                let bound = (stakes[i] as u128 / divisor) as u64;
-                if (bound >= cap) capped = true;
-                *&mut quotas[i] = bound.min(cap);
-            }
-        })
-    };
-    let given = quotas.fold!(0, |sum, quota| sum + quota);
-    (quotas, shards - given)
 }

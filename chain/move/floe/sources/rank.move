@@ -5,6 +5,7 @@ module floe::rank;
 use floe::bls;
 use floe::pool::Pool;
 use floe::terms::Vote;
+use sui::bcs;
 use sui::bls12381::UncompressedG1;
 use sui::group_ops::Element;
 
@@ -87,19 +88,28 @@ public(package) fun lightest(self: &Rank): (u64, u64) {
 /// Only an operator who holds the key can have registered it twice.
 public(package) fun distinct(self: &Rank, cards: &Cards): vector<u64> {
     let mut weights = self.weights;
-    let keys = cards.cards.length();
-    keys.do!(|at| {
-        let card = &cards.cards[at];
-        (at + 1).range_do!(keys, |other| {
-            let rival = &cards.cards[other];
-            if (card.ed25519 == rival.ed25519 || card.key == rival.key) {
-                let loser = if (self.weights[at] >= self.weights[other]) other else at;
-                *&mut weights[loser] = 0;
-            }
-        })
-    });
+    self.drop_twins(&mut weights, cards.cards.map_ref!(|card| tag(&card.ed25519)));
+    // Of the point, the first 32 bytes of its abscissa: they name a key and its negative, which has the same owner.
+    self.drop_twins(&mut weights, cards.cards.map_ref!(|card| tag(card.key.bytes())));
     weights
 }
+
+/// Sorted by key, twins are neighbours, the one that stays in front.
+fun drop_twins(self: &Rank, weights: &mut vector<u64>, tags: vector<u256>) {
+    let mut order = vector::tabulate!(tags.length(), |at| at);
+    order.merge_sort_by!(|a, b| {
+        let (a, b) = (*a, *b);
+        if (tags[a] != tags[b]) tags[a] < tags[b]
+        else self.weights[a] > self.weights[b] || (self.weights[a] == self.weights[b] && a < b)
+    });
+    let mut i = 1;
+    while (i < order.length()) {
+        if (tags[order[i]] == tags[order[i - 1]]) *&mut weights[order[i]] = 0;
+        i = i + 1;
+    }
+}
+
+fun tag(key: &vector<u8>): u256 { bcs::new(*key).peel_u256() }
 
 public fun nodes(self: &Rank): &vector<ID> { &self.nodes }
 
