@@ -31,10 +31,11 @@ pub enum LoadError {
     },
 }
 
-/// All packages of the chain by storage id.
+/// All packages of the chain by storage id, and the versions of each.
 #[derive(Default)]
 pub(crate) struct Packages {
     by_id: HashMap<Address, Arc<Package>>,
+    versions: HashMap<Address, BTreeMap<u64, Address>>,
 }
 
 impl Packages {
@@ -43,8 +44,16 @@ impl Packages {
         self.by_id.get(id)
     }
 
+    /// Storage ids of all versions of the package first published at `original`, by version.
+    pub(crate) fn versions(&self, original: &Address) -> impl Iterator<Item = (u64, Address)> {
+        let versions = self.versions.get(original).into_iter().flatten();
+        versions.map(|(version, id)| (*version, *id))
+    }
+
     /// Adds a package.
     pub(crate) fn insert(&mut self, package: Arc<Package>) {
+        let versions = self.versions.entry(package.original()).or_default();
+        versions.insert(package.version(), package.storage());
         self.by_id.insert(package.storage(), package);
     }
 }

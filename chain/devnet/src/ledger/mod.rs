@@ -115,6 +115,11 @@ impl Ledger {
         &self.objects
     }
 
+    /// Packages.
+    pub(crate) fn packages(&self) -> &Packages {
+        &self.packages
+    }
+
     /// Transactions, checkpoints, epochs.
     pub(crate) fn history(&self) -> &History {
         &self.history

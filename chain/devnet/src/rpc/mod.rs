@@ -4,6 +4,7 @@ mod execution;
 mod filter;
 mod headers;
 mod ledger;
+mod package;
 mod proof;
 mod query;
 mod render;
@@ -36,6 +37,7 @@ const REQUEST_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) fn routes(node: &Arc<Node>) -> Result<axum::Router, tonic_reflection::server::Error> {
     use v2::{
         ledger_service_server::LedgerServiceServer,
+        move_package_service_server::MovePackageServiceServer,
         signature_verification_service_server::SignatureVerificationServiceServer,
         state_service_server::StateServiceServer,
         subscription_service_server::SubscriptionServiceServer,
@@ -54,6 +56,9 @@ pub(crate) fn routes(node: &Arc<Node>) -> Result<axum::Router, tonic_reflection:
     .add_service(
         TransactionExecutionServiceServer::new(services.clone())
             .max_decoding_message_size(REQUEST_BYTES),
+    )
+    .add_service(
+        MovePackageServiceServer::new(services.clone()).max_decoding_message_size(REQUEST_BYTES),
     )
     .add_service(
         SubscriptionServiceServer::new(services.clone()).max_decoding_message_size(REQUEST_BYTES),
