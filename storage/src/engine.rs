@@ -12,7 +12,7 @@ use crate::{
     backend::Backend,
     index::{Index, Snapshot, Writing},
     key::SliverKey,
-    log::{AppendError, Appender, Location, record::RecordHeader},
+    log::{AppendError, Appender, Location, record::RecordHeader, volume::VolumeId},
     table::IndexError,
 };
 
@@ -27,6 +27,16 @@ pub(crate) trait Job: Send {
         0
     }
 
+    /// A volume not to be appended to any more.
+    fn seals(&self) -> Option<VolumeId> {
+        None
+    }
+
+    /// Whether files were removed for it, which must be durable before it is committed.
+    fn removed_files(&self) -> bool {
+        false
+    }
+
     /// The slivers to append: those neither stored nor in `batch`, or none if the job is refused.
     fn admit(
         &mut self,
@@ -34,6 +44,11 @@ pub(crate) trait Job: Send {
         _batch: &HashSet<SliverKey>,
     ) -> Result<Records, IndexError> {
         Ok(Records::new())
+    }
+
+    /// Whether it may use the space that is to stay free, because it will free more.
+    fn frees_space(&self) -> bool {
+        false
     }
 
     /// Where they were appended; `None` if the disk is full.
@@ -109,7 +124,15 @@ impl Engine {
     }
 
     fn try_commit(&mut self, jobs: &mut Vec<Box<dyn Job>>) -> Result<(), CommitError> {
+        for job in &*jobs {
+            if let Some(volume) = job.seals() {
+                self.appender.seal(volume);
+            }
+        }
         self.append(jobs)?;
+        if jobs.iter().any(|job| job.removed_files()) {
+            self.appender.directory_changed();
+        }
         self.appender.sync().map_err(CommitError::Log)?;
         if cfg!(sabotage = "ack_before_index") {
             jobs.iter_mut().for_each(|job| job.finish(Ok(())));
@@ -125,10 +148,13 @@ impl Engine {
                         return Err(CommitError::Undo(index));
                     }
                 }
-                Ok(())
+                Ok(std::mem::take(&mut tables.retired))
             };
             match self.index.write(change) {
-                Ok(()) => {
+                Ok(retired) => {
+                    retired
+                        .into_iter()
+                        .for_each(|volume| self.appender.seal(volume));
                     self.saved_number = number;
                     break;
                 }
@@ -144,8 +170,7 @@ impl Engine {
             return Ok(());
         }
         let snapshot = self.index.snapshot()?;
-        let free = self.backend.free_bytes().map_err(CommitError::Log)?;
-        let mut budget = free.saturating_sub(self.reserve_bytes);
+        let mut free = self.backend.free_bytes().map_err(CommitError::Log)?;
         let mut batch = HashSet::new();
         for job in jobs {
             let records = job.admit(&snapshot, &batch)?;
@@ -153,14 +178,19 @@ impl Engine {
                 continue;
             }
             let size: u64 = records.iter().map(|(header, _)| header.record_size()).sum();
-            let appended = if size <= budget {
+            let reserve = if job.frees_space() {
+                0
+            } else {
+                self.reserve_bytes
+            };
+            let appended = if size.saturating_add(reserve) <= free {
                 self.appender.append(&records)
             } else {
                 Err(AppendError::Full)
             };
             match appended {
                 Ok(locations) => {
-                    budget -= size;
+                    free -= size;
                     batch.extend(records.iter().map(|(header, _)| header.key));
                     job.place(Some(locations));
                 }

@@ -3,14 +3,14 @@
 //! Every change of a sliver row goes through here, so that the segment counts, the volumes' live
 //! bytes, the inventory and the recovery queue never disagree with the rows.
 
-use floe_codec::{Axis, BlobId, BlobLayout, ShardCount, ShardIndex};
+use floe_codec::{Axis, BlobId, BlobLayout, SegmentIndex, ShardCount, ShardIndex};
 use redb::ReadableTable;
 
 use crate::{
     index::Writing,
     inventory::{Bitmap, BlobSeq, InventorySummary},
     key::SliverKey,
-    log::{Location, volume::VolumeId},
+    log::Location,
     table::{
         IndexError, Rows, blob::BlobRow, held::HeldTable, inventory::InventoryTable,
         live::LiveTable, recovery::RecoveryTask, shard::ShardState, sliver::SliverTable,
@@ -76,10 +76,15 @@ pub(crate) fn missing_of_page(
     Ok(live.without(&held))
 }
 
-fn first_sliver(blob: &BlobId, shard: ShardIndex, axis: Axis) -> SliverKey {
+/// The key before every other of a blob.
+pub(crate) const fn first_of(blob: &BlobId) -> SliverKey {
+    first_sliver(blob, ShardIndex(0), Axis::Primary)
+}
+
+const fn first_sliver(blob: &BlobId, shard: ShardIndex, axis: Axis) -> SliverKey {
     SliverKey {
         blob: *blob,
-        segment: floe_codec::SegmentIndex(0),
+        segment: SegmentIndex(0),
         shard,
         axis,
     }
@@ -103,19 +108,46 @@ impl Writing<'_> {
         self.slivers.insert(key, location)?;
         self.set_segments_held(key, held)?;
         self.recovery.remove(key)?;
-        let id = VolumeId {
-            shard,
-            number: location.volume,
-        };
-        let mut volume = self.volumes.get(&id)?.unwrap_or_default();
-        volume.len = volume.len.max(location.offset + location.record_size());
-        volume.live += location.record_size();
-        self.volumes.insert(&id, &volume)?;
+        self.count_in(shard, location)?;
         if let Some(row) = self.blobs.get(&blob)?
             && let Some(seq) = row.live
             && segment_count(&row, self.shard_count) == Some(held)
         {
             self.set_inventory(seq, shard, axis)?;
+        }
+        Ok(())
+    }
+
+    /// Points a sliver's row to its new place, unless it does not lie at the old one any more.
+    pub(crate) fn move_sliver(
+        &mut self,
+        key: &SliverKey,
+        from: &Location,
+        to: &Location,
+    ) -> Result<(), IndexError> {
+        if self.slivers.get(key)? == Some(*from) {
+            self.slivers.insert(key, to)?;
+            self.count_in(key.shard, to)?;
+            self.count_out(key.shard, from)?;
+        }
+        Ok(())
+    }
+
+    /// A record is live in its volume from now on.
+    fn count_in(&mut self, shard: ShardIndex, location: &Location) -> Result<(), IndexError> {
+        let id = location.volume_of(shard);
+        let mut volume = self.volumes.get(&id)?.unwrap_or_default();
+        volume.len = volume.len.max(location.offset + location.record_size());
+        volume.live += location.record_size();
+        self.volumes.insert(&id, &volume)
+    }
+
+    /// A record is not live in its volume any more.
+    fn count_out(&mut self, shard: ShardIndex, location: &Location) -> Result<(), IndexError> {
+        let id = location.volume_of(shard);
+        if let Some(mut volume) = self.volumes.get(&id)? {
+            volume.live = volume.live.saturating_sub(location.record_size());
+            self.volumes.insert(&id, &volume)?;
         }
         Ok(())
     }
@@ -133,14 +165,7 @@ impl Writing<'_> {
         }
         self.set_segments_held(key, held.saturating_sub(1))?;
         if let Some(location) = location {
-            let id = VolumeId {
-                shard,
-                number: location.volume,
-            };
-            if let Some(mut volume) = self.volumes.get(&id)? {
-                volume.live = volume.live.saturating_sub(location.record_size());
-                self.volumes.insert(&id, &volume)?;
-            }
+            self.count_out(shard, location)?;
         }
         if let Some(seq) = self.blobs.get(&blob)?.and_then(|row| row.live) {
             self.clear_inventory(seq, shard, axis)?;

@@ -8,6 +8,7 @@ use redb::{Database, Durability, ReadableDatabase, WriteTransaction};
 
 use crate::{
     backend::IndexFile,
+    log::volume::VolumeId,
     table::{self, IndexError, ReadRows, WriteRows},
 };
 
@@ -27,6 +28,8 @@ macro_rules! tables {
         pub(crate) struct Writing<'t> {
             /// n, from which a blob's segments are derived.
             pub(crate) shard_count: ShardCount,
+            /// Volumes that nothing points to once this is committed.
+            pub(crate) retired: Vec<VolumeId>,
             $(pub(crate) $name: WriteRows<'t, $table>,)*
         }
 
@@ -37,12 +40,12 @@ macro_rules! tables {
             ) -> Result<Self, IndexError> {
                 Ok(Self {
                     shard_count,
+                    retired: Vec::new(),
                     $($name: WriteRows::open(transaction)?,)*
                 })
             }
         }
 
-        #[allow(dead_code, reason = "not every table is read outside of transactions")]
         impl Snapshot {
             $(
                 pub(crate) fn $name(&self) -> Result<ReadRows<$table>, IndexError> {

@@ -5,6 +5,10 @@
 
 pub mod backend;
 
+mod audit;
+mod collect;
+mod compact;
+mod drop;
 mod engine;
 mod follow;
 mod holdings;
@@ -14,6 +18,8 @@ mod key;
 mod ledger;
 mod log;
 mod open;
+mod recovery;
+mod scrub;
 mod settings;
 mod shards;
 mod slivers;
@@ -22,6 +28,10 @@ mod store;
 mod table;
 mod writer;
 
+pub use audit::Discrepancy;
+pub use collect::{Collected, GcPlan, TOMBSTONE_EPOCHS};
+pub use compact::{CompactError, Compacted, CompactionPlan};
+pub use drop::{Dropping, RemoveError};
 pub use engine::StoreFailed;
 pub use follow::{ApplyError, BlobStatus, LedgerPosition};
 pub use inventory::{Bitmap, BlobSeq, InventorySummary};
@@ -29,6 +39,7 @@ pub use key::SliverKey;
 pub use ledger::{Applied, EventBatch, LedgerError, RunDigest};
 pub use log::{record::RecordDamage, volume::VolumeId};
 pub use open::{OpenError, OpenReport};
+pub use scrub::Scrubbed;
 pub use settings::Settings;
 pub use shards::ShardError;
 pub use slivers::{GetError, PutError};

@@ -153,7 +153,8 @@ impl Storage {
         let parts = Parts {
             stamp,
             index,
-            reader: VolumeReader::new(backend),
+            reader: VolumeReader::new(Arc::clone(&backend)),
+            backend,
             writer: start(engine)?,
             _lock: lock,
         };

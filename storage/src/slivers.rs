@@ -221,8 +221,12 @@ impl Storage {
     pub(crate) fn condemn(&self, key: SliverKey, location: Option<Location>) {
         let change = self.0.writer.change::<_, StoreFailed, _>(0, move |tables| {
             // It may have been replaced in the meantime.
-            let current = tables.slivers.get(&key).ok().flatten();
-            if location.is_none() || current == location {
+            let unchanged = match tables.slivers.get(&key) {
+                Ok(current) => current.is_some() && current == location,
+                Err(error) if error.is_damage() => true,
+                Err(error) => return Err(error),
+            };
+            if unchanged {
                 tables.condemn_sliver(&key, location.as_ref())?;
             }
             Ok(Ok(()))

@@ -1,12 +1,12 @@
 //! The store: one handle for everything a node does with its disk.
 //!
 //! Owns the handle and what it is made of. The verbs live in files of their own: `open`, `slivers`,
-//! `follow`, `shards`, `holdings`, `scrub`, `collect`, `compact`.
+//! `follow`, `shards`, `drop`, `recovery`, `scrub`, `collect`, `compact`, `audit`.
 
 use std::sync::Arc;
 
 use crate::{
-    backend::Lock,
+    backend::{Backend, Lock},
     engine::StoreFailed,
     index::{Index, Snapshot},
     log::VolumeReader,
@@ -24,6 +24,7 @@ pub struct Storage(pub(crate) Arc<Parts>);
 pub(crate) struct Parts {
     pub(crate) stamp: Stamp,
     pub(crate) index: Arc<Index>,
+    pub(crate) backend: Arc<dyn Backend>,
     pub(crate) reader: VolumeReader,
     /// Before the lock, so that it has stopped when somebody else may open the directory.
     pub(crate) writer: Writer,

@@ -16,7 +16,7 @@ use std::{
 
 use floe_codec::{Axis, ShardIndex};
 use floe_storage::{
-    Applied, EventBatch, SliverKey, Storage,
+    Applied, Dropping, EventBatch, ShardState, SliverKey, Storage,
     backend::{Faults, FaultyBackend},
 };
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
@@ -73,6 +73,8 @@ struct Seen {
     failed_syncs: u64,
     cut_bytes: u64,
     adopted: u64,
+    reopened: u64,
+    collected: u64,
 }
 
 impl Seen {
@@ -84,6 +86,8 @@ impl Seen {
         self.failed_syncs += other.failed_syncs;
         self.cut_bytes += other.cut_bytes;
         self.adopted += other.adopted;
+        self.reopened += other.reopened;
+        self.collected += other.collected;
     }
 
     fn assert_everything_happened(&self) {
@@ -95,6 +99,8 @@ impl Seen {
             failed_syncs,
             cut_bytes,
             adopted,
+            reopened,
+            collected,
         } = self;
         for count in [
             acknowledged,
@@ -104,10 +110,20 @@ impl Seen {
             failed_syncs,
             cut_bytes,
             adopted,
+            reopened,
+            collected,
         ] {
             assert!(*count > 0, "{self:?}");
         }
     }
+}
+
+/// All slivers there can be.
+fn every_sliver() -> impl Iterator<Item = (u8, ShardIndex, Axis)> {
+    (1..=20).flat_map(|number| {
+        KEPT.into_iter()
+            .flat_map(move |shard| Axis::BOTH.map(move |axis| (number, shard, axis)))
+    })
 }
 
 /// One seed's disk, and what the store said about it.
@@ -146,16 +162,25 @@ impl World {
             seen: Seen::default(),
         };
         for _ in 0..BOOTS {
-            let storage = world.open();
-            world.check(&storage, seed);
-            world.plan_trouble();
-            world.work(&storage);
-            drop(storage);
+            world.live_through(seed);
+            // After a failed sync the store may be opened again on a machine that goes on running:
+            // what it says then must be true after the next power cut as well.
+            while world.disk.is_powered() && world.random.random_bool(0.5) {
+                world.seen.reopened += 1;
+                world.live_through(seed);
+            }
             world.power_cut();
         }
         let storage = world.open();
         world.check(&storage, seed);
         world
+    }
+
+    fn live_through(&mut self, seed: u64) {
+        let storage = self.open();
+        self.check(&storage, seed);
+        self.plan_trouble();
+        self.work(&storage);
     }
 
     /// Opens the store; now and then the power goes out while it opens.
@@ -207,6 +232,7 @@ impl World {
 
     /// Everything acknowledged is there, and nothing wrong is.
     fn check(&mut self, storage: &Storage, seed: u64) {
+        assert_eq!(storage.audit().unwrap(), [], "seed {seed}");
         for (number, key) in &self.slivers {
             let held = storage.has_sliver(key).unwrap();
             assert!(held, "seed {seed}: lost the {key}");
@@ -216,28 +242,25 @@ impl World {
         for shard in &self.shards {
             assert!(storage.shards().unwrap().contains_key(shard), "seed {seed}");
         }
-        let at = storage.position().unwrap();
-        let expected = self
-            .applied
-            .checked_sub(1)
-            .map(|last| self.batches[last].up_to);
-        assert!(
-            Some(at.cursor) >= expected,
-            "seed {seed}: the ledger went back"
-        );
-        // Slivers that were on their way may be there, if they are whole.
-        for number in 1..=20 {
-            for shard in KEPT {
-                for axis in Axis::BOTH {
-                    let key = key(number, 0, shard.get(), axis);
-                    if let Some(read) = storage.get_sliver(&key).unwrap() {
-                        assert_eq!(read, sliver(number, &key), "seed {seed}: {key}");
-                        self.trace.update(key.to_string().as_bytes());
-                    }
-                }
+        let at = storage.position().unwrap().cursor;
+        let applied = self
+            .batches
+            .iter()
+            .take_while(|batch| batch.up_to <= at)
+            .count();
+        assert!(applied >= self.applied, "seed {seed}: the ledger went back");
+        self.applied = applied;
+        self.trace.update(&at.to_key());
+        // What was on its way may be there, if it is whole, and then it is there for good: a node
+        // that sees it confirms it.
+        for (number, shard, axis) in every_sliver() {
+            let key = key(number, 0, shard.get(), axis);
+            if let Some(read) = storage.get_sliver(&key).unwrap() {
+                assert_eq!(read, sliver(number, &key), "seed {seed}: {key}");
+                self.slivers.insert((number, key));
+                self.trace.update(key.to_string().as_bytes());
             }
         }
-        self.trace.update(&at.cursor.to_key());
     }
 
     /// Does things until the disk fails or the boot is long enough.
@@ -249,14 +272,33 @@ impl World {
             }
         }
         for shard in KEPT {
+            let dropped = storage.shards().unwrap().get(&shard) == Some(&ShardState::Dropped);
+            if dropped && !self.drop_shard(storage, shard) {
+                return self.fail(storage);
+            }
             if storage.keep_shard(shard, epoch(1)).unwrap().wait().is_err() {
                 return self.fail(storage);
             }
             self.shards.insert(shard);
         }
         for _ in 0..STEPS {
-            let done = match self.random.random_range(0..10) {
-                0..=3 => self.next_events(storage),
+            let done = match self.random.random_range(0..20) {
+                0..=5 => self.next_events(storage),
+                6..=7 => self.collect(storage),
+                8 => storage.compact(self.random.random_range(1..5000)).is_ok(),
+                9 => {
+                    storage
+                        .leave_shard(KEPT[1], epoch(2))
+                        .unwrap()
+                        .wait()
+                        .is_ok()
+                        && self.drop_shard(storage, KEPT[1])
+                        && storage
+                            .keep_shard(KEPT[1], epoch(2))
+                            .unwrap()
+                            .wait()
+                            .is_ok()
+                }
                 _ => self.put(storage),
             };
             if !done {
@@ -265,13 +307,43 @@ impl World {
         }
     }
 
-    /// The store has failed: it must refuse everything. It may be opened again without the disk
-    /// having lost power, and what it says then must survive the cut that follows.
+    fn collect(&mut self, storage: &Storage) -> bool {
+        let plan = storage.plan_collection(3).unwrap();
+        for (_, blob) in &plan.collect {
+            self.slivers.retain(|(_, key)| key.blob != *blob);
+        }
+        loop {
+            match storage.collect(plan.clone(), 3).unwrap().wait() {
+                Ok(step) => {
+                    self.seen.collected += step.slivers;
+                    if step.finished {
+                        return true;
+                    }
+                }
+                Err(_) => return false,
+            }
+        }
+    }
+
+    fn drop_shard(&mut self, storage: &Storage, shard: ShardIndex) -> bool {
+        self.slivers.retain(|(_, key)| key.shard != shard);
+        self.shards.remove(&shard);
+        let mut from = None;
+        loop {
+            match storage.drop_shard(shard, from, 7).unwrap().wait() {
+                Ok(Dropping::Continue(next)) => from = Some(next),
+                Ok(Dropping::Done) => return storage.remove_retired().is_ok(),
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// The store has failed: it must refuse everything.
     fn fail(&mut self, storage: &Storage) {
         self.seen.unanswered += 1;
-        assert!(storage.failure().is_some());
-        let refused = storage.put_slivers(pair(1, 0)).unwrap().wait();
+        let refused = storage.keep_shard(KEPT[0], epoch(1)).unwrap().wait();
         assert!(refused.is_err(), "acknowledged after a failure");
+        assert!(storage.failure().is_some());
         self.seen.failed_syncs += u64::from(self.disk.is_powered());
     }
 

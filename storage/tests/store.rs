@@ -8,8 +8,8 @@ use std::sync::Arc;
 use floe_chain::id::NodeId;
 use floe_codec::{Axis, SegmentIndex, ShardIndex};
 use floe_storage::{
-    Applied, ApplyError, BlobSeq, GetError, LedgerError, OpenError, PutError, RecordDamage,
-    Settings, ShardState, Stamp, Storage,
+    Applied, ApplyError, BlobSeq, Dropping, GetError, LedgerError, OpenError, PutError,
+    RecordDamage, Settings, ShardError, ShardState, Stamp, Storage,
     backend::{Backend, DiskBackend, FaultyBackend, FileName, MemoryBackend},
 };
 use support::{
@@ -322,4 +322,183 @@ fn many_callers_share_commits_and_a_full_queue_is_busy() {
     for number in 1..=200 {
         assert!(storage.has_all(&blob(number).0, &BOTH[..1]).unwrap());
     }
+}
+
+/// Runs a plan of garbage collection in steps of two slivers.
+fn collect_all(storage: &Storage) -> u64 {
+    let plan = storage.plan_collection(100).unwrap();
+    let mut slivers = 0;
+    loop {
+        let step = storage.collect(plan.clone(), 2).unwrap().wait().unwrap();
+        slivers += step.slivers;
+        if step.finished {
+            return slivers;
+        }
+    }
+}
+
+fn volume_bytes(backend: &MemoryBackend) -> u64 {
+    let names = backend.list().unwrap();
+    let volumes = names
+        .iter()
+        .filter(|name| name.as_str().ends_with(".slivers"));
+    volumes
+        .map(|name| backend.open(name).unwrap().size().unwrap())
+        .sum()
+}
+
+#[test]
+fn garbage_is_collected_after_a_tombstone_and_its_space_given_back() {
+    let backend = MemoryBackend::default();
+    let (storage, mut chain) = started_store(&backend);
+    for number in 1..=9 {
+        put(&storage, number, 0);
+        put(&storage, number, 1);
+    }
+    let mut events: Vec<_> = (1..=8).map(|number| deleted(number, number)).collect();
+    events.push(certified(9, 9, 5));
+    storage.apply(chain.batch(events)).unwrap().wait().unwrap();
+    assert!(
+        storage.plan_collection(100).unwrap().is_empty(),
+        "no tombstone yet"
+    );
+    // Blob 8 is registered again before its time has come.
+    let batch = chain.batch(vec![started(2), registered(8, 80, 9), started(3)]);
+    storage.apply(batch).unwrap().wait().unwrap();
+    let plan = storage.plan_collection(100).unwrap();
+    assert_eq!((plan.collect.len(), plan.spare.len()), (7, 1));
+    assert_eq!(collect_all(&storage), 7 * 4);
+    assert!(storage.plan_collection(100).unwrap().is_empty());
+    assert_eq!(storage.blob(&blob(3).0).unwrap(), None);
+    assert!(!storage.has_sliver(&key(3, 0, 0, Axis::Primary)).unwrap());
+
+    let before = volume_bytes(&backend);
+    while !storage.compact(500).unwrap().finished {}
+    let after = volume_bytes(&backend);
+    let live: u64 = [8, 9]
+        .iter()
+        .flat_map(|number| [pair(*number, 0), pair(*number, 1)].concat())
+        .map(|(_, bytes)| bytes.len() as u64)
+        .sum();
+    assert!(after < before / 2, "{before} -> {after}, {live} live");
+    for number in [8, 9] {
+        assert!(storage.has_all(&blob(number).0, &BOTH).unwrap());
+        let key = key(number, 0, 1, Axis::Secondary);
+        assert_eq!(
+            storage.get_sliver(&key).unwrap(),
+            Some(sliver(number, &key))
+        );
+    }
+    assert_eq!(storage.audit().unwrap(), []);
+    drop(storage);
+    assert_eq!(open(&backend).audit().unwrap(), []);
+}
+
+#[test]
+fn compaction_puts_what_it_cannot_read_up_for_recovery() {
+    let disk = FaultyBackend::new(5);
+    let (storage, mut chain) = started_store(&disk);
+    for number in 1..=9 {
+        put(&storage, number, 0);
+    }
+    disk.flip_bits(3, |name| name.as_str().ends_with(".slivers"));
+    let events = (1..=6).map(|number| deleted(number, number)).collect();
+    storage.apply(chain.batch(events)).unwrap().wait().unwrap();
+    let batch = chain.batch(vec![started(2), started(3)]);
+    storage.apply(batch).unwrap().wait().unwrap();
+    collect_all(&storage);
+    while !storage.compact(u64::MAX).unwrap().finished {}
+    assert_eq!(storage.audit().unwrap(), []);
+    let lost: Vec<_> = storage.recovery_tasks(None, 10).unwrap();
+    for number in 7..=9 {
+        for axis in Axis::BOTH {
+            let key = key(number, 0, 0, axis);
+            let condemned = lost.iter().any(|(lost, _)| *lost == key);
+            assert_eq!(storage.has_sliver(&key).unwrap(), !condemned, "{key}");
+        }
+    }
+}
+
+#[test]
+fn scrubbing_finds_every_damaged_sliver_in_one_pass_and_resumes() {
+    let disk = FaultyBackend::new(2);
+    let (storage, _) = started_store(&disk);
+    for number in 1..=9 {
+        put(&storage, number, 0);
+        put(&storage, number, 1);
+    }
+    let scrub = |verify: &dyn Fn(u8) -> bool| {
+        let (mut from, mut slivers, mut damaged) = (None, 0, Vec::new());
+        loop {
+            let step = storage
+                .scrub(from, 300, |key, _| verify(key.blob.as_bytes()[0]))
+                .unwrap();
+            slivers += step.slivers;
+            damaged.extend(step.damaged);
+            from = step.next;
+            if from.is_none() {
+                return (slivers, damaged);
+            }
+        }
+    };
+    assert_eq!(scrub(&|_| true), (36, vec![]));
+    disk.flip_bits(20, |name| name.as_str().ends_with(".slivers"));
+    let (slivers, damaged) = scrub(&|_| true);
+    assert_eq!(slivers, 36);
+    assert!(!damaged.is_empty());
+    let tasks: Vec<_> = storage.recovery_tasks(None, 100).unwrap();
+    assert!(tasks.iter().map(|(key, _)| key).eq(&damaged));
+    // What is left is intact; what the caller knows better is damaged all the same.
+    assert_eq!(scrub(&|_| true).1, []);
+    let (_, disowned) = scrub(&|number| number != 4);
+    assert!(!disowned.is_empty() && disowned.iter().all(|key| key.blob == blob(4).0));
+    assert_eq!(storage.audit().unwrap(), []);
+    for number in 1..=9 {
+        put(&storage, number, 0);
+        put(&storage, number, 1);
+    }
+    assert_eq!(scrub(&|_| true), (36, vec![]));
+    assert_eq!(storage.recovery_tasks(None, 100).unwrap(), []);
+}
+
+#[test]
+fn a_shard_that_was_left_can_be_dropped_and_come_back() {
+    let backend = MemoryBackend::default();
+    let (storage, mut chain) = started_store(&backend);
+    for number in 1..=9 {
+        put(&storage, number, 0);
+        put(&storage, number, 1);
+    }
+    let events = (1..=9).map(|number| certified(number, number, 5)).collect();
+    storage.apply(chain.batch(events)).unwrap().wait().unwrap();
+    let shard = ShardIndex(1);
+    let drop_step = |from| storage.drop_shard(shard, from, 5).unwrap().wait();
+    assert_eq!(drop_step(None), Err(ShardError::Kept(shard)));
+    storage
+        .leave_shard(shard, epoch(2))
+        .unwrap()
+        .wait()
+        .unwrap();
+    let served = key(2, 0, 1, Axis::Primary);
+    assert!(storage.get_sliver(&served).unwrap().is_some());
+    assert!(!storage.has_all(&blob(2).0, &BOTH).unwrap());
+
+    let mut from = None;
+    while let Dropping::Continue(next) = drop_step(from).unwrap() {
+        from = Some(next);
+        let refused = storage.keep_shard(shard, epoch(3)).unwrap().wait();
+        assert_eq!(refused, Err(ShardError::BeingDropped(shard)));
+    }
+    assert!(storage.remove_retired().unwrap() > 0);
+    assert_eq!(storage.shards().unwrap().len(), 1);
+    assert_eq!(storage.get_sliver(&served).unwrap(), None);
+    assert_eq!(storage.audit().unwrap(), []);
+
+    storage.keep_shard(shard, epoch(3)).unwrap().wait().unwrap();
+    let missing = |shard| storage.inventory(shard, Axis::Primary).unwrap().missing;
+    assert_eq!((missing(ShardIndex(0)), missing(shard)), (0, 9));
+    put(&storage, 2, 1);
+    assert_eq!(missing(shard), 8);
+    assert!(storage.has_all(&blob(2).0, &BOTH).unwrap());
+    assert_eq!(storage.audit().unwrap(), []);
 }

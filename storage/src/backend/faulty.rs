@@ -61,9 +61,6 @@ struct Inode {
     durable: Vec<u8>,
     /// Changes since then.
     pending: Vec<Change>,
-    /// Changes a failed sync was to write: they may be on the platter, no later sync puts them
-    /// there.
-    forgotten: Vec<Change>,
 }
 
 #[derive(Clone, Debug)]
@@ -195,7 +192,7 @@ impl FaultyBackend {
 impl Disk {
     fn random(&self, purpose: &[u8], detail: u64) -> Random {
         let mut hasher = blake3::Hasher::new_derive_key("floe/simulated disk/1");
-        for number in [self.seed, self.boot, detail] {
+        for number in [self.seed, self.boot, self.syncs, detail] {
             hasher.update(&number.to_le_bytes());
         }
         Random(hasher.update(purpose).finalize_xof())
@@ -223,15 +220,16 @@ impl Disk {
         self.operate()?;
         self.syncs += 1;
         let failed = self.faults.failed_sync == Some(self.syncs);
-        for &inode in inodes {
-            let inode = &mut self.inodes[inode];
-            let pending = std::mem::take(&mut inode.pending);
+        for &index in inodes {
+            let mut random = self.random(b"failed sync", index as u64);
+            let inode = &mut self.inodes[index];
             if failed {
-                inode.forgotten.extend(pending);
-            } else {
-                for change in pending {
-                    change.apply(&mut inode.durable)?;
-                }
+                // Some of it arrived; the cache keeps showing all of it, and calls it clean.
+                inode.durable = inode.after_power_cut(&mut random);
+                inode.pending.clear();
+            }
+            for change in inode.pending.drain(..) {
+                change.apply(&mut inode.durable)?;
             }
         }
         if failed {
@@ -307,7 +305,7 @@ impl Inode {
     /// The durable bytes with some of the changes, some of them torn, in some order.
     fn after_power_cut(&self, random: &mut Random) -> Vec<u8> {
         let mut image = self.durable.clone();
-        let mut changes: Vec<&Change> = self.forgotten.iter().chain(&self.pending).collect();
+        let mut changes: Vec<&Change> = self.pending.iter().collect();
         // The order of writes to different places carries no meaning; without it a seed repeats.
         changes.sort_by_key(|change| match change {
             Change::Write { offset, .. } => *offset,

@@ -29,8 +29,8 @@ pub(crate) struct Appender {
     active: BTreeMap<ShardIndex, Active>,
     /// Volumes with unsynced bytes.
     dirty: BTreeMap<VolumeId, Arc<dyn File>>,
-    /// Whether volumes were created since the last sync.
-    created: bool,
+    /// Whether volumes were created or removed since the last sync.
+    directory_changed: bool,
 }
 
 #[derive(Debug)]
@@ -67,13 +67,29 @@ impl Appender {
             next_number,
             active: BTreeMap::new(),
             dirty: BTreeMap::new(),
-            created: false,
+            directory_changed: false,
         }
     }
 
     /// Goes on appending to a volume.
     pub(crate) fn resume(&mut self, id: VolumeId, file: Arc<dyn File>, len: u64) {
         self.active.insert(id.shard, Active { id, file, len });
+    }
+
+    /// The next sync includes the directory.
+    pub(crate) fn directory_changed(&mut self) {
+        self.directory_changed = true;
+    }
+
+    /// Appends no more to a volume.
+    pub(crate) fn seal(&mut self, id: VolumeId) {
+        if self
+            .active
+            .get(&id.shard)
+            .is_some_and(|active| active.id == id)
+        {
+            self.active.remove(&id.shard);
+        }
     }
 
     /// The number of the next volume to be created.
@@ -161,7 +177,7 @@ impl Appender {
         };
         let file = self.backend.create(&id.file_name())?;
         self.next_number += 1;
-        self.created = true;
+        self.directory_changed = true;
         if let Err(error) = file.write_all_at(0, &id.header(&self.owner)) {
             self.backend.remove(&id.file_name())?;
             return Err(error);
@@ -203,10 +219,10 @@ impl Appender {
         if !files.is_empty() {
             durably(|| self.backend.sync(&files))?;
         }
-        if self.created && !cfg!(sabotage = "no_dir_fsync") {
+        if self.directory_changed && !cfg!(sabotage = "no_dir_fsync") {
             durably(|| self.backend.sync_directory())?;
         }
-        self.created = false;
+        self.directory_changed = false;
         Ok(())
     }
 }

@@ -8,6 +8,9 @@ mod reader;
 pub(crate) mod record;
 pub(crate) mod volume;
 
+use floe_codec::ShardIndex;
+use volume::VolumeId;
+
 pub(crate) use appender::{AppendError, Appender};
 pub(crate) use reader::{RecordError, VolumeReader};
 
@@ -23,6 +26,14 @@ pub(crate) struct Location {
 }
 
 impl Location {
+    /// The volume it lies in, of the sliver's shard.
+    pub(crate) const fn volume_of(&self, shard: ShardIndex) -> VolumeId {
+        VolumeId {
+            shard,
+            number: self.volume,
+        }
+    }
+
     /// Bytes of the whole record.
     pub(crate) fn record_size(&self) -> u64 {
         record::HEADER_SIZE as u64 + u64::from(self.length)

@@ -64,7 +64,12 @@ impl VolumeReader {
         Ok(Bytes::from(record).slice(HEADER_SIZE..))
     }
 
-    fn file(&self, volume: VolumeId) -> io::Result<Arc<dyn File>> {
+    /// Closes a volume that is about to be removed.
+    pub(crate) fn close(&self, volume: VolumeId) {
+        self.lock().remove(&volume);
+    }
+
+    pub(crate) fn file(&self, volume: VolumeId) -> io::Result<Arc<dyn File>> {
         if let Some(file) = self.lock().get(&volume) {
             return Ok(Arc::clone(file));
         }

@@ -98,8 +98,6 @@ pub(crate) struct Scan {
     file: Arc<dyn File>,
     end: u64,
     offset: u64,
-    /// Bytes that belong to no intact record.
-    pub(crate) skipped: u64,
 }
 
 impl Scan {
@@ -110,30 +108,32 @@ impl Scan {
             file,
             end,
             offset: VOLUME_HEADER_SIZE,
-            skipped: 0,
         })
     }
 
     /// The next intact record: where it begins and what it is. `None` at the end.
     pub(crate) fn next_record(&mut self) -> io::Result<Option<(u64, RecordHeader)>> {
+        while let Some((offset, header)) = self.next_header()? {
+            let mut sliver = vec![0; header.length as usize];
+            let at = offset + HEADER_SIZE as u64;
+            self.file.read_exact_at(at, &mut sliver)?;
+            if header.verify(&sliver).is_ok() {
+                return Ok(Some((offset, header)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next record with an intact header, whose sliver was not looked at.
+    pub(crate) fn next_header(&mut self) -> io::Result<Option<(u64, RecordHeader)>> {
         while let Some(header) = self.header_at(self.offset)? {
             let offset = self.offset;
-            let mut step = 1;
             if let Some(header) = header {
-                step = header.record_size();
-                let mut sliver = vec![0; header.length as usize];
-                self.file
-                    .read_exact_at(offset + HEADER_SIZE as u64, &mut sliver)?;
-                if header.verify(&sliver).is_ok() {
-                    self.offset += step;
-                    return Ok(Some((offset, header)));
-                }
+                self.offset += header.record_size();
+                return Ok(Some((offset, header)));
             }
-            self.offset = self.find_magic(offset + step)?;
-            self.skipped += self.offset - offset;
+            self.offset = self.find_magic(offset + 1)?;
         }
-        self.skipped += self.end.saturating_sub(self.offset);
-        self.offset = self.end;
         Ok(None)
     }
 

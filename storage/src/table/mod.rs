@@ -28,7 +28,7 @@ mod rows;
 mod wire;
 
 pub use rows::IndexError;
-pub(crate) use rows::{ReadRows, Rows, WriteRows};
+pub(crate) use rows::{Page, ReadRows, Rows, WriteRows};
 pub(crate) use wire::{Bytes, Take};
 
 /// A persisted table.

@@ -97,6 +97,9 @@ pub(super) fn decode_value<T: Table>(key: &[u8], stored: &[u8]) -> Result<T::Val
 /// Some rows, in key order.
 pub(crate) type Page<T> = Vec<(<T as Table>::Key, <T as Table>::Value)>;
 
+/// Some rows, with `None` for the values of damaged ones.
+pub(crate) type LenientPage<T> = Vec<(<T as Table>::Key, Option<<T as Table>::Value>)>;
+
 /// A table's rows.
 pub(crate) struct Rows<T, R> {
     raw: R,
@@ -168,6 +171,28 @@ impl<T: Table, R: ReadableTable<Raw, Raw>> Rows<T, R> {
         limit: usize,
         wanted: impl Fn(&T::Key) -> bool,
     ) -> Result<Page<T>, IndexError> {
+        self.page_as(start, limit, wanted, decode_value::<T>)
+    }
+
+    /// Like [`Rows::page`], with `None` for the values of damaged rows.
+    pub(crate) fn lenient_page(
+        &self,
+        start: Option<&T::Key>,
+        limit: usize,
+        wanted: impl Fn(&T::Key) -> bool,
+    ) -> Result<LenientPage<T>, IndexError> {
+        self.page_as(start, limit, wanted, |key, stored| {
+            Ok(decode_value::<T>(key, stored).ok())
+        })
+    }
+
+    fn page_as<V>(
+        &self,
+        start: Option<&T::Key>,
+        limit: usize,
+        wanted: impl Fn(&T::Key) -> bool,
+        decode: impl Fn(&[u8], &[u8]) -> Result<V, IndexError>,
+    ) -> Result<Vec<(T::Key, V)>, IndexError> {
         let start = start.map(encode_key::<T>);
         let from = start.as_deref().map_or(Bound::Unbounded, Bound::Included);
         let mut page = Vec::new();
@@ -182,7 +207,7 @@ impl<T: Table, R: ReadableTable<Raw, Raw>> Rows<T, R> {
             if !wanted(&key) {
                 break;
             }
-            page.push((key, decode_value::<T>(bytes, value.value())?));
+            page.push((key, decode(bytes, value.value())?));
         }
         Ok(page)
     }
