@@ -26,7 +26,7 @@ use support::{
     stamp, started,
 };
 
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 200;
 const BOOTS: usize = 4;
 const STEPS: usize = 14;
 const KEPT: [ShardIndex; 2] = [ShardIndex(0), ShardIndex(1)];

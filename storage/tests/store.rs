@@ -502,3 +502,26 @@ fn a_shard_that_was_left_can_be_dropped_and_come_back() {
     assert!(storage.has_all(&blob(2).0, &BOTH).unwrap());
     assert_eq!(storage.audit().unwrap(), []);
 }
+
+#[test]
+fn no_flipped_bit_is_ever_returned() {
+    let mut told = 0;
+    for seed in 0..40 {
+        let disk = FaultyBackend::new(seed);
+        let (storage, _) = started_store(&disk);
+        put(&storage, 9, 0);
+        disk.flip_bits(1, |name| name.as_str().ends_with(".slivers"));
+        for axis in Axis::BOTH {
+            let key = key(9, 0, 0, axis);
+            match storage.get_sliver(&key) {
+                Ok(read) => assert_eq!(read, Some(sliver(9, &key))),
+                Err(error) => {
+                    assert!(matches!(error, GetError::Corrupt { .. }), "{error}");
+                    told += 1;
+                }
+            }
+        }
+    }
+    // The rest hit the volume's header, which no read depends on.
+    assert!(told > 30, "{told} of 40 flips told");
+}
