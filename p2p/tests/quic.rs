@@ -8,12 +8,19 @@
 
 mod world;
 
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
 use bytes::Bytes;
 use floe_chain::blob::BlobState;
 use floe_codec::{BlobId, SegmentIndex};
 use floe_p2p::{
     Item, ItemSize,
+    address::PeerAddress,
     client::CallError,
+    server::ServerSettings,
     wire::{
         ItemStatus, Status,
         message::{
@@ -22,6 +29,7 @@ use floe_p2p::{
         },
     },
 };
+use tokio::net::UdpSocket;
 use world::{
     BLOB, METADATA, OBJECT, SLIVER, content, get_sliver, keys, options, pair, put_sliver, segments,
 };
@@ -232,4 +240,59 @@ async fn a_thousand_requests_at_once_share_one_connection() {
         assert_eq!(item.as_ref(), Some(&stored));
     }
     assert_eq!(pair.server.connections(), 1);
+}
+
+/// Forwards datagrams between one client and a server that can be exchanged behind its back.
+struct Forwarder {
+    address: SocketAddr,
+    server: Arc<Mutex<SocketAddr>>,
+}
+
+impl Forwarder {
+    async fn start(server: SocketAddr) -> Self {
+        let front = Arc::new(UdpSocket::bind(world::loopback()).await.unwrap());
+        let back = Arc::new(UdpSocket::bind(world::loopback()).await.unwrap());
+        let address = front.local_addr().unwrap();
+        let (server, client) = (Arc::new(Mutex::new(server)), Arc::new(Mutex::new(None)));
+        let (inward, outward) = (Arc::clone(&front), Arc::clone(&back));
+        let (to, from) = (Arc::clone(&server), Arc::clone(&client));
+        tokio::spawn(async move {
+            let mut buffer = vec![0; 65_536];
+            while let Ok((length, sender)) = inward.recv_from(&mut buffer).await {
+                *from.lock().unwrap() = Some(sender);
+                let target = *to.lock().unwrap();
+                let _ = outward.send_to(&buffer[..length], target).await;
+            }
+        });
+        let to = Arc::clone(&server);
+        tokio::spawn(async move {
+            let mut buffer = vec![0; 65_536];
+            while let Ok((length, sender)) = back.recv_from(&mut buffer).await {
+                let target = *client.lock().unwrap();
+                let current = *to.lock().unwrap();
+                if let (true, Some(target)) = (sender == current, target) {
+                    let _ = front.send_to(&buffer[..length], target).await;
+                }
+            }
+        });
+        Self { address, server }
+    }
+}
+
+#[tokio::test]
+async fn a_killed_and_restarted_peer_is_noticed_before_its_idle_timeout() {
+    let settings = ServerSettings::default();
+    let at = |to: &PeerAddress| to.addresses[0].to_string().parse().unwrap();
+    let (_first, _, to) = world::serve(1, world::loopback(), settings);
+    let forwarder = Forwarder::start(at(&to)).await;
+    let plane = world::client();
+    let to = PeerAddress::new(to.peer, forwarder.address);
+    plane.client().health(&to, &options()).await.unwrap();
+
+    // The first server never says good-bye; the second one knows nothing of the connection but has
+    // the same identity.
+    let (_second, _, again) = world::serve(1, world::loopback(), settings);
+    *forwarder.server.lock().unwrap() = at(&again);
+    // The deadline is shorter than the idle timeout of 30 s, and the handshake must fit in too.
+    plane.client().health(&to, &options()).await.unwrap();
 }

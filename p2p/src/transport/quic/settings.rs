@@ -3,8 +3,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use quinn::{
-    EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt, crypto::HmacKey,
+    EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt,
+    crypto::{CryptoError, HmacKey},
 };
+use quinn_proto::HashedConnectionIdGenerator;
 
 use crate::{identity::Identity, transport::Credit};
 
@@ -98,10 +100,38 @@ impl QuicSettings {
     }
 }
 
-/// A key that a restarted node finds again, so that peers whose connections died with the old
-/// process are told at once instead of waiting out their idle timeout.
+/// The endpoint's own settings, with keys that a restarted node finds again: it recognises packets
+/// for connections of an earlier process, and can tell their senders that those are dead.
 pub(super) fn endpoint_config(identity: &Identity) -> EndpointConfig {
-    let secret = identity.derive_secret(b"floe/quic-stateless-reset/1");
-    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &secret);
-    EndpointConfig::new(Arc::new(key) as Arc<dyn HmacKey>)
+    let reset = ResetKey(identity.derive_secret(b"floe/quic-stateless-reset/1"));
+    let [a, b, c, d, e, f, g, h, ..] = identity.derive_secret(b"floe/quic-connection-id/1");
+    let ids = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    let mut config = EndpointConfig::new(Arc::new(reset));
+    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(ids)));
+    config
+}
+
+/// Signs the token by which a peer is told that its connection died with an earlier process: it need
+/// not wait out its idle timeout then.
+struct ResetKey([u8; 32]);
+
+impl HmacKey for ResetKey {
+    fn sign(&self, data: &[u8], signature_out: &mut [u8]) {
+        let hash = blake3::keyed_hash(&self.0, data);
+        signature_out.copy_from_slice(hash.as_bytes());
+    }
+
+    fn signature_len(&self) -> usize {
+        blake3::OUT_LEN
+    }
+
+    fn verify(&self, data: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
+        let signature = blake3::Hash::from_slice(signature).map_err(|_| CryptoError)?;
+        // Comparing hashes takes constant time.
+        if blake3::keyed_hash(&self.0, data) == signature {
+            Ok(())
+        } else {
+            Err(CryptoError)
+        }
+    }
 }

@@ -11,12 +11,12 @@ use crate::wire::{Bounded, Kind, WireError};
 ///
 /// There is one item for each (blob, segment), in the order listed. It is a bitmap of
 /// `ceil(sources / 8)` bytes, least significant bit first, that says which sources are present, and
-/// for each of them its symbol, followed by its proof if `proven` is set. Symbol and proof sizes
-/// follow from the blob's layout.
+/// for each of them, in order, its symbol; if `proven` is set, the codec's symbol proof in BCS in
+/// place of the symbol. Their sizes follow from the blob's layout.
 ///
 /// # Layout
 /// BCS: `target u16 | axis u8 | sources vector<u16> | blobs vector<(blob 32, segments)> |
-/// proven bool`, at most 1,024 sources, 256 blobs and 4,096 items.
+/// proven bool`, at most 1,024 sources, 256 blobs and 4,096 items of at most 8 MiB.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GetSymbols {
     /// The shard whose slivers are to be rebuilt.
@@ -27,7 +27,7 @@ pub struct GetSymbols {
     pub sources: Bounded<ShardIndex, 1024>,
     /// Of which blobs and segments.
     pub blobs: Bounded<SymbolRange, 256>,
-    /// Whether each symbol comes with the proof that its sliver contains it.
+    /// Whether each symbol comes as a proof that its sliver contains it.
     pub proven: bool,
 }
 
