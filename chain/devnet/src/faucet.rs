@@ -19,7 +19,7 @@ use sui_sdk_types::{
 
 use crate::{
     coin,
-    execute::{Refusal, gas},
+    execute::{Authorized, Refusal, gas},
     ledger::{Executed, Ledger},
     node::Node,
 };
@@ -112,13 +112,11 @@ fn send(ledger: &mut Ledger, recipient: Address, now_ms: u64) -> Result<Vec<Coin
     let signature = key
         .sign_transaction(&transaction)
         .map_err(|error| Refusal::Signature(error.to_string()))?;
-    let executed = ledger.submit(
-        SignedTransaction {
-            transaction,
-            signatures: vec![signature],
-        },
-        now_ms,
-    )?;
+    let authorized = Authorized::verify(SignedTransaction {
+        transaction,
+        signatures: vec![signature],
+    })?;
+    let executed = ledger.submit(authorized, now_ms)?;
     if let sui_sdk_types::ExecutionStatus::Failure { error, .. } = &executed.effects_v2().status {
         return Err(Refusal::Malformed(format!(
             "the transfer failed: {error:?}"

@@ -13,7 +13,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    execute::Refusal,
+    execute::{Authorized, Refusal},
     ledger::{Checkpoint, Executed, Ledger},
     store::{Durable, Position, WriteFailed, Writer},
 };
@@ -85,7 +85,8 @@ impl Node {
         self: &Arc<Self>,
         signed: SignedTransaction,
     ) -> Result<Arc<Executed>, SubmitError> {
-        self.change(|ledger, now_ms| ledger.submit(signed, now_ms))
+        let authorized = blocking(|| Authorized::verify(signed)).await??;
+        self.change(|ledger, now_ms| ledger.submit(authorized, now_ms))
             .await?
             .map_err(SubmitError::Refused)
     }

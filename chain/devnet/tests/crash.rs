@@ -87,24 +87,6 @@ async fn start(command: &[String], directory: &Path) -> (Child, Info) {
     )
 }
 
-async fn fund(url: &str) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let host = url.trim_start_matches("http://");
-    let body = format!(
-        r#"{{"FixedAmountRequest":{{"recipient":"{}"}}}}"#,
-        address()
-    );
-    let mut stream = tokio::net::TcpStream::connect(host).await.unwrap();
-    let length = body.len();
-    let request = format!(
-        "POST /v2/gas HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.contains("201"), "{answer}");
-}
-
 /// Submits transactions one after the other until the chain stops answering.
 async fn load(url: String, told: &mut Told) {
     let mut client = Client::new(url.as_str()).unwrap();
@@ -209,7 +191,7 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         assert_eq!(*chain.get_or_insert(info.chain_id.clone()), info.chain_id);
         assert_eq!(lost(&info.url, &told).await, [""; 0]);
         if round == 0 {
-            fund(&info.url).await;
+            support::give(&info.url, address()).await;
         }
         tokio::select! {
             () = load(info.url.clone(), &mut told) => panic!("the chain stopped by itself"),
@@ -327,7 +309,7 @@ async fn nothing_acknowledged_is_lost_when_the_power_fails() {
             missing.push("the whole chain".into());
         }
         if round == 0 {
-            fund(&info.url).await;
+            support::give(&info.url, address()).await;
         }
         if missing.is_empty() {
             tokio::select! {

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use sui_crypto::{SuiVerifier, UserSignatureVerifier};
 use sui_sdk_types::{
-    Address, Command, Input, ProgrammableTransaction, SimpleSignature, Transaction,
-    TransactionExpiration, TransactionKind, UserSignature,
+    Address, Argument, Command, Input, ProgrammableTransaction, SignedTransaction, SimpleSignature,
+    Transaction, TransactionExpiration, TransactionKind, UserSignature,
 };
 
-use super::{Refusal, Terms, gas};
+use super::{Refusal, Terms, gas, system};
 use crate::limits;
 
 /// The programmable part of a user's transaction.
@@ -30,11 +30,30 @@ pub(crate) fn transaction(transaction: &Transaction, terms: &Terms) -> Result<()
     validity(&transaction.expiration, terms)
 }
 
+/// A transaction that its sender, and its sponsor if it has one, signed.
+#[derive(Clone, Debug)]
+pub(crate) struct Authorized(SignedTransaction);
+
+impl Authorized {
+    /// Verifies the signatures of a transaction.
+    pub(crate) fn verify(signed: SignedTransaction) -> Result<Self, Refusal> {
+        signatures(&signed.transaction, &signed.signatures)?;
+        Ok(Self(signed))
+    }
+
+    /// A transaction from this chain's own log, which was verified before it got there.
+    pub(crate) fn from_log(signed: SignedTransaction) -> Self {
+        Self(signed)
+    }
+
+    /// The transaction with its signatures.
+    pub(crate) fn into_signed(self) -> SignedTransaction {
+        self.0
+    }
+}
+
 /// Checks that every signature verifies and that exactly sender and sponsor signed.
-pub(crate) fn signatures(
-    transaction: &Transaction,
-    signatures: &[UserSignature],
-) -> Result<(), Refusal> {
+fn signatures(transaction: &Transaction, signatures: &[UserSignature]) -> Result<(), Refusal> {
     let mut missing = BTreeSet::from([transaction.sender, transaction.gas_payment.owner]);
     limit("number of signatures", signatures.len(), missing.len())?;
     for signature in signatures {
@@ -98,7 +117,21 @@ fn shape(programmable: &ProgrammableTransaction) -> Result<(), Refusal> {
         }
     }
     let mut publishes = 0;
+    let mut drew = false;
     for command in &programmable.commands {
+        // Whoever drew a number could otherwise look at it and abort.
+        if drew
+            && !matches!(
+                command,
+                Command::TransferObjects(_) | Command::MergeCoins(_)
+            )
+        {
+            return Err(Refusal::Malformed(
+                "after a call that uses Random only TransferObjects and MergeCoins may follow"
+                    .into(),
+            ));
+        }
+        drew |= draws(programmable, command);
         let (arguments, modules) = match command {
             Command::MoveCall(call) => {
                 limit(
@@ -143,6 +176,20 @@ fn shape(programmable: &ProgrammableTransaction) -> Result<(), Refusal> {
         publishes,
         limits::PUBLISHES,
     )
+}
+
+/// Whether a command is a call that takes the Random object.
+fn draws(programmable: &ProgrammableTransaction, command: &Command) -> bool {
+    let Command::MoveCall(call) = command else {
+        return false;
+    };
+    call.arguments.iter().any(|argument| match argument {
+        Argument::Input(index) => matches!(
+            programmable.inputs.get(usize::from(*index)),
+            Some(Input::Shared(shared)) if shared.object_id() == system::RANDOM
+        ),
+        _ => false,
+    })
 }
 
 fn non_empty(what: &str, count: usize) -> Result<usize, Refusal> {

@@ -1,7 +1,10 @@
 //! Runs one transaction against a view of the ledger. Pure: the same view and transaction give the same outcome; nothing is written here.
 
+mod arguments;
 mod cells;
+mod changes;
 pub(crate) mod check;
+mod coins;
 mod commands;
 mod compatibility;
 mod effects;
@@ -20,10 +23,11 @@ use floe_move_vm::{Package, Session, TransactionContext};
 use sui_sdk_types::{Address, Object, Transaction, TransactionEffectsV2, TransactionEvents};
 
 use self::{
+    changes::Changes,
     commands::{Failed, Machine},
-    effects::Changes,
 };
 pub(crate) use self::{
+    check::Authorized,
     inputs::{Access, Inputs},
     output::{CommandOutput, TypedBytes},
     refusal::Refusal,

@@ -14,7 +14,11 @@ use sui_sdk_types::{
     TransactionEvents, TransactionExpiration, TransactionKind,
 };
 
-use super::{Access, Checks, Inputs, Outcome, View, effects, effects::Changes, failure, view};
+use super::{
+    Access, Checks, Inputs, Outcome, View,
+    changes::{Changes, Write},
+    effects, failure, view,
+};
 
 /// The Clock object.
 pub(crate) const CLOCK: Address = Address::from_static("0x6");
@@ -164,7 +168,7 @@ pub(crate) fn run(
         .map_err(|failed| *failed.error)?;
     let finished = session.finish().map_err(failure::error)?;
     let changes = Changes::collect(view, transaction, &inputs, ran, finished)?;
-    let object = |write: effects::Write| Arc::new(Object::new(write.data, write.owner, digest, 0));
+    let object = |write: Write| Arc::new(Object::new(write.data, write.owner, digest, 0));
     let made = Made {
         outputs: changes
             .writes

@@ -1,6 +1,9 @@
 //! What has happened: executed transactions, sealed checkpoints, finished epochs. Append-only.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use sui_sdk_types::{
     Address, CheckpointContents, CheckpointSummary, Digest, Object, ObjectOut, ObjectReference,
@@ -55,8 +58,8 @@ pub(crate) struct Checkpoint {
     pub summary: CheckpointSummary,
     /// Digest of the summary.
     pub digest: Digest,
-    /// Signatures of a quorum of the epoch's validators.
-    pub signature: ValidatorAggregatedSignature,
+    /// Signatures of a quorum of the epoch's validators, once somebody asked for them.
+    pub(super) certificate: OnceLock<ValidatorAggregatedSignature>,
     /// Digests of transactions and effects.
     pub contents: CheckpointContents,
     /// The transactions, in order.

@@ -9,15 +9,15 @@ mod replay;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use sui_sdk_types::{
     Address, CheckpointCommitment, CheckpointContents, CheckpointSummary,
     CheckpointTransactionInfo, Digest, EndOfEpochData, ExecutionError, GasCostSummary, Owner,
-    SignedTransaction, Transaction, TransactionEffects, UserSignature, Version, hash::Hasher,
-    merkle::MerkleTree,
+    Transaction, TransactionEffects, UserSignature, ValidatorAggregatedSignature, Version,
+    hash::Hasher, merkle::MerkleTree,
 };
 
 pub(crate) use self::{
@@ -26,7 +26,9 @@ pub(crate) use self::{
     replay::ReplayError,
 };
 use crate::{
-    execute::{self, Checks, Inputs, Outcome, Refusal, Terms, View, check, gas, system},
+    execute::{
+        self, Authorized, Checks, Inputs, Outcome, Refusal, Terms, View, check, gas, system,
+    },
     genesis::{self, GenesisError},
     packages::Packages,
     store::{Genesis, Record},
@@ -125,6 +127,21 @@ impl Ledger {
         &self.history
     }
 
+    /// The signatures of a quorum on a checkpoint. Made when they are first asked for: keys and signatures are deterministic.
+    pub(crate) fn certificate<'a>(
+        &self,
+        checkpoint: &'a Checkpoint,
+    ) -> &'a ValidatorAggregatedSignature {
+        let summary = &checkpoint.summary;
+        checkpoint.certificate.get_or_init(|| {
+            if summary.epoch == self.terms.epoch {
+                self.validators.certify(summary)
+            } else {
+                Validators::of_epoch(&self.secret, summary.epoch).certify(summary)
+            }
+        })
+    }
+
     /// Key of the faucet.
     pub(crate) fn faucet_key(&self) -> sui_crypto::ed25519::Ed25519PrivateKey {
         genesis::faucet_key(&self.secret)
@@ -145,7 +162,7 @@ impl Ledger {
     pub(crate) fn view_at(&self, now_ms: u64) -> View<'_> {
         let mut view = self.view();
         if self.window.is_empty() {
-            view.terms.now_ms = self.time(now_ms);
+            view.terms = self.terms_at(now_ms);
             let prologue =
                 system::prologue(view.terms.epoch, self.history.height(), view.terms.now_ms);
             if let Ok(outcome) = system::execute(&view, &prologue) {
@@ -172,14 +189,14 @@ impl Ledger {
     /// Executes a user's transaction. Submitting it again returns what it did the first time.
     pub(crate) fn submit(
         &mut self,
-        signed: SignedTransaction,
+        authorized: Authorized,
         now_ms: u64,
     ) -> Result<Arc<Executed>, Refusal> {
+        let signed = authorized.into_signed();
         if let Some((executed, _)) = self.history.transaction(&signed.transaction.digest()) {
             return Ok(executed.clone());
         }
-        check::transaction(&signed.transaction, &self.terms)?;
-        check::signatures(&signed.transaction, &signed.signatures)?;
+        check::transaction(&signed.transaction, &self.terms_at(now_ms))?;
         // Nothing is opened, and so nothing is written to the log, for a transaction that is refused.
         Inputs::load(&self.view(), &signed.transaction, Checks::Commit)?;
         self.open_window(now_ms);
@@ -235,6 +252,15 @@ impl Ledger {
     /// Time never runs backwards.
     fn time(&self, now_ms: u64) -> u64 {
         now_ms.saturating_add(self.shift_ms).max(self.terms.now_ms)
+    }
+
+    /// The terms a transaction that arrives at `now_ms` is executed under.
+    fn terms_at(&self, now_ms: u64) -> Terms {
+        let mut terms = self.terms;
+        if self.window.is_empty() {
+            terms.now_ms = self.time(now_ms);
+        }
+        terms
     }
 
     fn open_window(&mut self, now_ms: u64) {
@@ -365,11 +391,10 @@ impl Ledger {
             }),
             version_specific_data: Vec::new(),
         };
-        let signature = self.validators.certify(&summary);
         let checkpoint = Arc::new(Checkpoint {
             digest: summary.digest(),
             summary,
-            signature,
+            certificate: OnceLock::new(),
             contents,
             transactions,
         });

@@ -3,7 +3,11 @@
 use sui_sdk_types::{Digest, TransactionEffects};
 
 use super::Ledger;
-use crate::{execute::Refusal, genesis::GenesisError, store::Record};
+use crate::{
+    execute::{Authorized, Refusal},
+    genesis::GenesisError,
+    store::Record,
+};
 
 /// Why a log does not lead to the ledger it was written by.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +79,7 @@ impl Ledger {
             Record::Transaction { signed, effects } => {
                 let digest = signed.transaction.digest();
                 let executed = self
-                    .submit(signed, 0)
+                    .submit(Authorized::from_log(signed), 0)
                     .map_err(|refusal| ReplayError::Refused {
                         digest,
                         refusal: Box::new(refusal),

@@ -138,7 +138,7 @@ impl LedgerService for Services {
                 (Some(CheckpointId::SequenceNumber(sequence)), _) => history.checkpoint(*sequence),
                 _ => history.newest(),
             };
-            found.map(|checkpoint| render::checkpoint(history, checkpoint, &mask))
+            found.map(|checkpoint| render::checkpoint(ledger, checkpoint, &mask))
         });
         let checkpoint = checkpoint
             .await?
@@ -181,7 +181,7 @@ impl LedgerService for Services {
             response.checkpoint = frame
                 .item
                 .as_ref()
-                .map(|(checkpoint, _)| render::checkpoint(ledger.history(), checkpoint, &mask));
+                .map(|(checkpoint, _)| render::checkpoint(ledger, checkpoint, &mask));
             response.watermark = Some(watermark(&frame));
             response.end = end(&frame);
             response

@@ -33,7 +33,7 @@ impl ProofService for Services {
                 .ok_or_else(|| Status::internal("the proof cannot be made"))?;
             let summary = SignedCheckpointSummary {
                 checkpoint: checkpoint.summary.clone(),
-                signature: checkpoint.signature.clone(),
+                signature: ledger.certificate(checkpoint).clone(),
             };
             let summary =
                 bcs::to_bytes(&summary).map_err(|error| Status::internal(error.to_string()))?;

@@ -13,7 +13,7 @@ use tonic::Status;
 
 use crate::{
     coin,
-    ledger::{Checkpoint, Executed, History, Place},
+    ledger::{Checkpoint, Executed, History, Ledger, Place},
 };
 
 /// The read mask of a request, or the default of its method. Unknown paths are refused.
@@ -204,14 +204,14 @@ fn balance_changes(executed: &Executed) -> Vec<proto::BalanceChange> {
 
 /// A checkpoint with what is in it.
 pub(super) fn checkpoint(
-    history: &History,
+    ledger: &Ledger,
     checkpoint: &Checkpoint,
     mask: &FieldMaskTree,
 ) -> proto::Checkpoint {
     let mut message = proto::Checkpoint::default();
     message.merge(&checkpoint.summary, mask);
     if mask.contains("signature") {
-        message.merge(checkpoint.signature.clone(), mask);
+        message.merge(ledger.certificate(checkpoint).clone(), mask);
     }
     if mask.contains("contents") {
         message.merge(checkpoint.contents.clone(), mask);
@@ -223,7 +223,7 @@ pub(super) fn checkpoint(
         });
         let all = checkpoint.transactions.iter().zip(places);
         message.transactions = all
-            .map(|(executed, place)| transaction(history, executed, Some(place), &mask))
+            .map(|(executed, place)| transaction(ledger.history(), executed, Some(place), &mask))
             .collect();
     }
     if let Some(mask) = mask

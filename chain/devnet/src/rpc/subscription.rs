@@ -38,7 +38,7 @@ impl SubscriptionService for Services {
         Ok(self.follow(first, move |ledger, checkpoint| {
             let mut response = progress(checkpoint.summary.sequence_number);
             if filter.matches_checkpoint(checkpoint) {
-                response.checkpoint = Some(render::checkpoint(ledger.history(), checkpoint, &mask));
+                response.checkpoint = Some(render::checkpoint(ledger, checkpoint, &mask));
             }
             vec![response]
         }))

@@ -20,6 +20,10 @@ use sui_rpc::{
 use sui_sdk_types::{Address, Identifier, StructTag, Transaction};
 use sui_transaction_builder::{Function, TransactionBuilder};
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 /// A package as the Move toolchain writes it.
 #[derive(Deserialize)]
@@ -93,38 +97,12 @@ impl World {
     }
 
     pub(crate) async fn fund(&self, recipient: Address) {
-        let body = format!(r#"{{"FixedAmountRequest":{{"recipient":"{recipient}"}}}}"#);
-        let (status, answer) = self.post("/v2/gas", &[], &body).await;
-        assert_eq!(status, 201, "{answer}");
+        give(&self.devnet.info().url, recipient).await;
     }
 
     /// A plain HTTP request, as a browser or `curl` would send it.
     pub(crate) async fn post(&self, path: &str, headers: &[&str], body: &str) -> (u16, String) {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let host = self
-            .devnet
-            .info()
-            .url
-            .trim_start_matches("http://")
-            .to_owned();
-        let mut stream = tokio::net::TcpStream::connect(&host).await.unwrap();
-        let headers: String = headers
-            .iter()
-            .map(|header| format!("{header}\r\n"))
-            .collect();
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let status = answer
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok())
-            .unwrap();
-        (status, answer)
+        post(&self.devnet.info().url, path, headers, body).await
     }
 
     pub(crate) fn builder(&self) -> TransactionBuilder {
@@ -173,6 +151,35 @@ impl World {
             capability: changed(&executed, "::package::UpgradeCap"),
         }
     }
+}
+
+/// Asks the faucet for coins.
+pub(crate) async fn give(url: &str, recipient: Address) {
+    let body = format!(r#"{{"FixedAmountRequest":{{"recipient":"{recipient}"}}}}"#);
+    let (status, answer) = post(url, "/v2/gas", &[], &body).await;
+    assert_eq!(status, 201, "{answer}");
+}
+
+async fn post(url: &str, path: &str, headers: &[&str], body: &str) -> (u16, String) {
+    let host = url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    let headers: String = headers
+        .iter()
+        .map(|header| format!("{header}\r\n"))
+        .collect();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
+         content-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let status = answer.split(' ').nth(1);
+    (
+        status.and_then(|status| status.parse().ok()).unwrap(),
+        answer,
+    )
 }
 
 /// Ids of the published test package.
