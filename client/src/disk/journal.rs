@@ -1,0 +1,489 @@
+//! One journal per store on this disk: enough to go on after any interruption without paying twice.
+//! Refuses to be the truth about anything: the source file is re-checked against the segment roots,
+//! the nodes say which slivers they hold, the chain says what is registered and certified.
+//!
+//! # Layout
+//! JSON lines, appended, each ended by a newline; the first is `started`. A last line without its
+//! newline was cut by a crash and is dropped. File name: `<blob id>.<system id>.jsonl`.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use data_encoding::BASE64URL_NOPAD;
+use floe_chain::{
+    certificate::Confirmation,
+    epoch::{ChainTime, Epoch},
+    id::{NetworkId, ObjectId},
+    statement::Available,
+};
+use floe_codec::{BlobId, BlobLayout, SegmentRoot};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::source::Stamp;
+
+/// The state of one store, in memory and on disk.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    /// How it began.
+    pub started: Started,
+    /// The registration that was paid for, once there is one.
+    pub registered: Option<Registered>,
+    /// Signed confirmations received so far, any epoch.
+    pub confirmations: Vec<Confirmation<Available>>,
+    /// The end of the story.
+    pub certified: Option<Certified>,
+}
+
+/// What is stored, and from where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// Format version.
+    pub v: u32,
+    /// Which deployment.
+    pub network: NetworkName,
+    /// The blob.
+    pub blob: BlobId,
+    /// Its encoding, shard count and length.
+    pub layout: BlobLayout,
+    /// Roots of its segments, in order.
+    #[serde(serialize_with = "write_roots", deserialize_with = "read_roots")]
+    pub roots: Vec<SegmentRoot>,
+    /// The file it comes from; none for bytes in memory.
+    pub source: Option<FileSource>,
+    /// Epochs asked for.
+    pub epochs: u32,
+    /// Whether the owner may delete it.
+    pub deletable: bool,
+}
+
+/// A deployment: chain and system object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkName {
+    /// The chain.
+    pub chain: floe_chain::id::ChainId,
+    /// The system object on it.
+    pub system: floe_chain::id::SystemId,
+}
+
+impl From<NetworkId> for NetworkName {
+    fn from(id: NetworkId) -> Self {
+        Self {
+            chain: id.chain,
+            system: id.system,
+        }
+    }
+}
+
+/// A file that can be recognised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSource {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// What it looked like.
+    pub stamp: Stamp,
+    /// It is our own copy of a read-once input and goes away with the journal's end.
+    pub spooled: bool,
+}
+
+/// The registration on chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registered {
+    /// The `Blob` object.
+    pub object: ObjectId,
+    /// The epochs paid for.
+    pub period: Range<Epoch>,
+}
+
+/// The certificate on chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certified {
+    /// First epoch no longer paid for.
+    pub end: Epoch,
+    /// When that is expected to begin.
+    pub expires: ChainTime,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Entry {
+    Started(Started),
+    Registered(Registered),
+    /// BCS of the confirmation.
+    Confirmed(String),
+    Certified(Certified),
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The disk does not do as told.
+    #[error("cannot use journal {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A line is damaged, and it is not the last one.
+    #[error("journal {path} is damaged at line {line}: {problem}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Line number from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Another process is storing the same blob.
+    #[error("another process is storing this blob (journal {path} is locked)")]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Version of the format.
+const VERSION: u32 = 1;
+
+impl Started {
+    /// A store that begins now.
+    #[must_use]
+    pub fn new(
+        network: NetworkId,
+        blob: BlobId,
+        layout: BlobLayout,
+        roots: Vec<SegmentRoot>,
+        source: Option<FileSource>,
+        epochs: u32,
+        deletable: bool,
+    ) -> Self {
+        Self {
+            v: VERSION,
+            network: network.into(),
+            blob,
+            layout,
+            roots,
+            source,
+            epochs,
+            deletable,
+        }
+    }
+}
+
+impl Journal {
+    /// Begins a journal in `dir`, or opens the one that is there for the same blob.
+    ///
+    /// # Errors
+    /// The disk fails, the journal is damaged, or another process holds it.
+    pub fn begin(dir: &Path, started: Started) -> Result<Self, JournalError> {
+        let path = dir.join(format!("{}.{}.jsonl", started.blob, started.network.system));
+        if path.exists() {
+            let found = Self::open(&path)?;
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+        let io = |source| JournalError::Io {
+            path: path.clone(),
+            source,
+        };
+        std::fs::create_dir_all(dir).map_err(io)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(io)?;
+        lock(&file, &path)?;
+        file.set_len(0).map_err(io)?;
+        let mut journal = Self {
+            file,
+            registered: None,
+            confirmations: Vec::new(),
+            certified: None,
+            started: started.clone(),
+            path,
+        };
+        journal.append(&Entry::Started(started))?;
+        Ok(journal)
+    }
+
+    /// Opens a journal; `None` if it was cut before its first line was complete.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn open(path: &Path) -> Result<Option<Self>, JournalError> {
+        let io = |source| JournalError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let file = OpenOptions::new()
+            .append(true)
+            .read(true)
+            .open(path)
+            .map_err(io)?;
+        lock(&file, path)?;
+        let text = std::fs::read_to_string(path).map_err(io)?;
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        file.set_len(whole as u64).map_err(io)?;
+        let mut lines = Self::entries(path, text.get(..whole).unwrap_or_default());
+        let Some(first) = lines.next() else {
+            return Ok(None);
+        };
+        let Entry::Started(started) = first? else {
+            return Err(damaged(path, 1, "the first line is not `started`"));
+        };
+        if started.v != VERSION {
+            let problem = format!("format version {}, not {VERSION}", started.v);
+            return Err(damaged(path, 1, problem));
+        }
+        let mut journal = Self {
+            path: path.to_owned(),
+            file,
+            started,
+            registered: None,
+            confirmations: Vec::new(),
+            certified: None,
+        };
+        for (index, entry) in lines.enumerate() {
+            match entry? {
+                Entry::Started(_) => return Err(damaged(path, index + 2, "begins twice")),
+                Entry::Registered(it) => journal.registered = Some(it),
+                Entry::Certified(it) => journal.certified = Some(it),
+                Entry::Confirmed(text) => {
+                    let confirmation = BASE64URL_NOPAD
+                        .decode(text.as_bytes())
+                        .ok()
+                        .and_then(|bytes| bcs::from_bytes(&bytes).ok())
+                        .ok_or_else(|| damaged(path, index + 2, "not a confirmation"))?;
+                    journal.confirmations.push(confirmation);
+                }
+            }
+        }
+        Ok(Some(journal))
+    }
+
+    fn entries<'a>(
+        path: &'a Path,
+        text: &'a str,
+    ) -> impl Iterator<Item = Result<Entry, JournalError>> + 'a {
+        text.lines().enumerate().map(move |(index, line)| {
+            serde_json::from_str(line).map_err(|e| damaged(path, index + 1, e))
+        })
+    }
+
+    /// The journals in `dir`, those that cannot be read as errors.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn all(dir: &Path) -> Result<Vec<Result<Self, JournalError>>, JournalError> {
+        let io = |source| JournalError::Io {
+            path: dir.to_owned(),
+            source,
+        };
+        let listing = match std::fs::read_dir(dir) {
+            Ok(listing) => listing,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(io(source)),
+        };
+        let mut paths = Vec::new();
+        for entry in listing {
+            let path = entry.map_err(io)?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "jsonl")
+            {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        Ok(paths
+            .iter()
+            .filter_map(|path| Self::open(path).transpose())
+            .collect())
+    }
+
+    /// Keeps the registration: from here on money was spent.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn registered(&mut self, registered: Registered) -> Result<(), JournalError> {
+        self.append(&Entry::Registered(registered.clone()))?;
+        self.confirmations.clear();
+        self.registered = Some(registered);
+        Ok(())
+    }
+
+    /// Keeps a verified confirmation.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn confirmed(&mut self, confirmation: Confirmation<Available>) -> Result<(), JournalError> {
+        let bytes = bcs::to_bytes(&confirmation).expect("confirmations always encode");
+        self.append(&Entry::Confirmed(BASE64URL_NOPAD.encode(&bytes)))?;
+        self.confirmations.push(confirmation);
+        Ok(())
+    }
+
+    /// Keeps the certificate's existence.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn certified(&mut self, certified: Certified) -> Result<(), JournalError> {
+        self.append(&Entry::Certified(certified.clone()))?;
+        self.certified = Some(certified);
+        Ok(())
+    }
+
+    /// Nothing is left to go on with: removes the spooled copy and, if the blob was never paid
+    /// for or is gone, the journal.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn forget(self) -> Result<(), JournalError> {
+        self.drop_spool();
+        std::fs::remove_file(&self.path).map_err(|source| JournalError::Io {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    /// Removes the spooled copy of the source, if there is one.
+    pub fn drop_spool(&self) {
+        if let Some(source) = self.started.source.as_ref().filter(|s| s.spooled) {
+            // Already gone is as good as removed; anything else wastes space and nothing more.
+            let _ = std::fs::remove_file(&source.path);
+        }
+    }
+
+    fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
+        let mut line = serde_json::to_string(entry).expect("entries have string keys");
+        line.push('\n');
+        self.file
+            .write_all(line.as_bytes())
+            .and_then(|()| self.file.sync_data())
+            .map_err(|source| JournalError::Io {
+                path: self.path.clone(),
+                source,
+            })
+    }
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::Busy {
+            path: path.to_owned(),
+        }),
+        Err(std::fs::TryLockError::Error(source)) => Err(JournalError::Io {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn damaged(path: &Path, line: usize, problem: impl ToString) -> JournalError {
+    JournalError::Damaged {
+        path: path.to_owned(),
+        line,
+        problem: problem.to_string(),
+    }
+}
+
+fn write_roots<S: Serializer>(roots: &[SegmentRoot], serializer: S) -> Result<S::Ok, S::Error> {
+    let bytes: Vec<u8> = roots.iter().flat_map(|root| *root.as_bytes()).collect();
+    serializer.serialize_str(&BASE64URL_NOPAD.encode(&bytes))
+}
+
+fn read_roots<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SegmentRoot>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let bytes = BASE64URL_NOPAD
+        .decode(text.as_bytes())
+        .map_err(serde::de::Error::custom)?;
+    let (roots, rest) = bytes.as_chunks();
+    if !rest.is_empty() {
+        return Err(serde::de::Error::custom("roots are 32 bytes each"));
+    }
+    Ok(roots.iter().copied().map(SegmentRoot::from_bytes).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use floe_chain::id::{ChainId, SystemId};
+    use floe_codec::{BlobRoot, ShardCount};
+
+    use super::*;
+
+    fn started() -> Started {
+        let layout = BlobLayout::for_shards(ShardCount::new(10).unwrap(), 5).unwrap();
+        let network = NetworkId {
+            chain: ChainId::from_bytes([1; 32]),
+            system: SystemId::from_bytes([2; 32]),
+        };
+        let root = BlobRoot::from_bytes([3; 32]);
+        let roots = vec![SegmentRoot::from_bytes([4; 32])];
+        let blob = BlobId::derive(&layout, &root);
+        Started::new(network, blob, layout, roots, None, 3, true)
+    }
+
+    fn registered() -> Registered {
+        Registered {
+            object: ObjectId::from_bytes([7; 32]),
+            period: Epoch::new(2)..Epoch::new(5),
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_and_a_cut_last_line_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::begin(dir.path(), started()).unwrap();
+        journal.registered(registered()).unwrap();
+        let path = journal.path.clone();
+        drop(journal);
+        let whole = std::fs::read(&path).unwrap();
+        for cut in 0..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let found = Journal::open(&path).unwrap();
+            let lines = whole[..cut].iter().filter(|byte| **byte == b'\n').count();
+            let registered = found.as_ref().map(|journal| journal.registered.is_some());
+            assert_eq!(
+                registered,
+                [None, Some(false), Some(true)][lines],
+                "cut at {cut}"
+            );
+        }
+        std::fs::write(&path, &whole).unwrap();
+        let journal = Journal::begin(dir.path(), started()).unwrap();
+        assert_eq!(journal.started, started());
+        assert_eq!(journal.registered, Some(registered()));
+    }
+
+    #[test]
+    fn damage_inside_is_an_error_that_names_the_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::begin(dir.path(), started()).unwrap();
+        journal.registered(registered()).unwrap();
+        let path = journal.path.clone();
+        drop(journal);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("registered", "registred")).unwrap();
+        let error = Journal::open(&path).unwrap_err();
+        assert!(
+            matches!(error, JournalError::Damaged { line: 2, .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn one_process_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let _held = Journal::begin(dir.path(), started()).unwrap();
+        let again = Journal::begin(dir.path(), started());
+        assert!(matches!(again, Err(JournalError::Busy { .. })));
+    }
+}

@@ -1,0 +1,441 @@
+//! One segment, from nobody knows where to verified bytes. Source rows first; what is missing, wrong
+//! or late is replaced; a node that sent something else than the committed bytes is named and not
+//! asked again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use floe_chain::committee::MemberIndex;
+use floe_codec::{
+    Axis, BlobId, Codec, DecodeBuffers, DecodeError, SegmentBuffers, SegmentIndex, SegmentMetadata,
+    SliverIndex, SliverPairIndex, VerifiedSliver,
+};
+use floe_p2p::{
+    client::CallError,
+    fetch::{Candidate, Fetch, HedgeBudget, Input, Output, PieceIndex, Source, SourceIndex},
+};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, sleep, timeout_at},
+};
+
+use super::{
+    error::ReadError,
+    fetch::{Arrival, Request},
+    metadata, proof,
+};
+use crate::{
+    Client,
+    network::Network,
+    plan::{Part, SegmentRead},
+    progress::{Event, Listener},
+    verdict::{Verdict, judge},
+};
+
+/// Between two rounds over all nodes.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Items that wait to be looked at.
+const ARRIVALS: usize = 64;
+
+/// Reads segments of one blob.
+#[derive(Clone)]
+pub(super) struct SegmentReader {
+    pub(super) client: Client,
+    pub(super) blob: BlobId,
+    pub(super) listener: Listener,
+    /// Nodes that sent other bytes than the committed ones.
+    pub(super) liars: Arc<Mutex<BTreeSet<MemberIndex>>>,
+    pub(super) idle: Arc<Mutex<Vec<Memory>>>,
+}
+
+/// Working memory of one segment, used again for the next.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    commit: SegmentBuffers,
+    decode: DecodeBuffers,
+}
+
+/// Slivers that arrived, by index, with the node each came from.
+type Raw = BTreeMap<SliverIndex, (MemberIndex, Bytes)>;
+
+/// What became of slivers once they were checked.
+struct Checked {
+    good: Vec<VerifiedSliver<Bytes>>,
+    bad: Vec<SliverIndex>,
+}
+
+impl SegmentReader {
+    /// The bytes of a segment, or of the part asked for.
+    pub(super) async fn read(&self, read: &SegmentRead) -> Result<Bytes, ReadError> {
+        let index = read.layout.index();
+        let metadata = Arc::new(self.metadata(index).await?);
+        if let Part::Rows(rows) = &read.part
+            && let Some(bytes) = self.rows(&metadata, rows.clone()).await?
+        {
+            let start = usize::from(rows.start) * read.layout.sliver_size(Axis::Primary);
+            return Ok(bytes.slice(read.bytes.start - start..read.bytes.end - start));
+        }
+        let bytes = self.whole(&metadata).await?;
+        Ok(bytes.slice(read.bytes.clone()))
+    }
+
+    /// Metadata of a segment from whoever has them.
+    pub(super) async fn metadata(&self, index: SegmentIndex) -> Result<SegmentMetadata, ReadError> {
+        let begun = Instant::now();
+        loop {
+            let network = self.client.network().await?;
+            let order = self.members_by_speed(&network);
+            match metadata::find(&self.client.peers, &network, &order, self.blob, index).await {
+                Err(ReadError::Unavailable { .. })
+                    if begun.elapsed() < self.client.patience.read =>
+                {
+                    sleep(PAUSE).await;
+                    self.client.refresh().await?;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Source rows, each verified; none if one is not to be had.
+    async fn rows(
+        &self,
+        metadata: &Arc<SegmentMetadata>,
+        rows: Range<u16>,
+    ) -> Result<Option<Bytes>, ReadError> {
+        let network = self.client.network().await?;
+        let mut raw = Raw::new();
+        let wanted = |index: SliverIndex| rows.contains(&index.get());
+        if self
+            .collect(&network, metadata, rows.len(), wanted, &mut raw)
+            .await
+            .is_err()
+        {
+            return Ok(None);
+        }
+        let checked = self.check(&network, metadata, &raw).await?;
+        if !checked.bad.is_empty() {
+            return Ok(None);
+        }
+        let mut rows = checked.good;
+        rows.sort_by_key(VerifiedSliver::index);
+        Ok(Some(
+            rows.iter()
+                .flat_map(VerifiedSliver::bytes)
+                .copied()
+                .collect(),
+        ))
+    }
+
+    /// The whole segment: decoded, encoded again, compared.
+    async fn whole(&self, metadata: &Arc<SegmentMetadata>) -> Result<Bytes, ReadError> {
+        let need = usize::from(metadata.layout().shards().source_slivers().primary);
+        let begun = Instant::now();
+        let mut raw = Raw::new();
+        loop {
+            let network = self.client.network().await?;
+            let had: BTreeSet<SliverIndex> = raw.keys().copied().collect();
+            let missing = need.saturating_sub(had.len());
+            let wanted = |index| !had.contains(&index);
+            match self
+                .collect(&network, metadata, missing, wanted, &mut raw)
+                .await
+            {
+                Ok(()) => {
+                    if let Some(bytes) = self.assemble(&network, metadata, &mut raw).await? {
+                        return Ok(bytes);
+                    }
+                }
+                Err(failures) if begun.elapsed() > self.client.patience.read => {
+                    return Err(ReadError::Unavailable {
+                        blob: self.blob,
+                        segment: metadata.segment(),
+                        here: raw.len(),
+                        need,
+                        failures,
+                    });
+                }
+                Err(_) => {
+                    sleep(PAUSE).await;
+                    self.client.refresh().await?;
+                }
+            }
+        }
+    }
+
+    /// Fetches `need` of the wanted primary slivers into `raw`; if they cannot be had, says who
+    /// failed and why.
+    async fn collect(
+        &self,
+        network: &Arc<Network>,
+        metadata: &SegmentMetadata,
+        need: usize,
+        wanted: impl Fn(SliverIndex) -> bool,
+        raw: &mut Raw,
+    ) -> Result<(), Vec<(String, String)>> {
+        let (to, mut arrivals) = mpsc::channel(ARRIVALS);
+        let mut requests: BTreeMap<SourceIndex, JoinSet<()>> = BTreeMap::new();
+        let mut failures = Vec::new();
+        let mut fetch = self.plan(network, metadata, need, wanted);
+        loop {
+            while let Some(output) = fetch.poll_output() {
+                match output {
+                    Output::Ask { source, pieces } => {
+                        let request = Request {
+                            peers: self.client.peers.clone(),
+                            network: Arc::clone(network),
+                            blob: self.blob,
+                            segment: *metadata.layout(),
+                            member: member(source),
+                            slivers: pieces.into_iter().map(sliver).collect(),
+                        };
+                        requests
+                            .entry(source)
+                            .or_default()
+                            .spawn(request.run(to.clone()));
+                    }
+                    Output::Cancel(source) => drop(requests.remove(&source)),
+                    Output::Done => return Ok(()),
+                    Output::Impossible { .. } => return Err(failures),
+                }
+            }
+            let tick = fetch.poll_timeout();
+            let arrival = match tick {
+                Some(tick) => timeout_at(tick, arrivals.recv()).await.ok().flatten(),
+                None => arrivals.recv().await,
+            };
+            let input = match arrival {
+                Some(Arrival::Sliver(from, index, bytes)) => {
+                    raw.insert(index, (from, bytes));
+                    Input::Arrived(piece(index))
+                }
+                Some(Arrival::Absent(from, index)) => Input::NotHeld(source(from), piece(index)),
+                Some(Arrival::Failed(from, error)) => {
+                    let node = network.member(from).node().to_string();
+                    let input = match judge(&error, network.epoch()) {
+                        Verdict::Retry(pause) if matches!(error, CallError::Refused(_)) => {
+                            Input::Busy(source(from), pause)
+                        }
+                        _ => Input::Failed(source(from)),
+                    };
+                    failures.push((node, error.to_string()));
+                    input
+                }
+                None => Input::Tick,
+            };
+            fetch.handle(Instant::now(), input, &mut self.hedges());
+        }
+    }
+
+    /// Plans a fetch over all nodes but those that lied.
+    fn plan(
+        &self,
+        network: &Network,
+        metadata: &SegmentMetadata,
+        need: usize,
+        wanted: impl Fn(SliverIndex) -> bool,
+    ) -> Fetch {
+        let now = Instant::now();
+        let shards = network.committee.shards();
+        let sources_of = metadata.layout().shards().source_slivers().primary;
+        let liars = self
+            .liars
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let candidates = SliverPairIndex::all(shards).filter_map(|pair| {
+            let from = network
+                .committee
+                .owner(self.blob.shard_of(pair, shards).ok()?)?;
+            let index = pair.sliver(Axis::Primary, shards).ok()?;
+            let candidate = Candidate {
+                piece: piece(index),
+                source: source(from),
+                rank: u8::from(index.get() >= sources_of),
+            };
+            (wanted(index) && !liars.contains(&from)).then_some(candidate)
+        });
+        let size = u32::try_from(metadata.layout().sliver_size(Axis::Primary)).unwrap_or(u32::MAX);
+        let sources = network.addresses.iter().map(|address| {
+            Source::from_stats(&self.client.peers.peers().get(&address.peer), size, now)
+        });
+        let seed =
+            u64::from(self.blob.rotation(shards)) << 32 | u64::from(metadata.segment().get());
+        Fetch::new(
+            now,
+            need,
+            candidates,
+            sources.collect(),
+            seed,
+            &mut self.hedges(),
+        )
+    }
+
+    fn hedges(&self) -> MutexGuard<'_, HedgeBudget> {
+        self.client
+            .hedges
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes from enough slivers; none if some were not the committed ones. Those are dropped from
+    /// `raw`, and their senders named.
+    async fn assemble(
+        &self,
+        network: &Network,
+        metadata: &Arc<SegmentMetadata>,
+        raw: &mut Raw,
+    ) -> Result<Option<Bytes>, ReadError> {
+        if let Some(bytes) = self.assemble_rows(metadata, raw).await? {
+            return Ok(Some(bytes));
+        }
+        let Checked { good, bad } = self.check(network, metadata, raw).await?;
+        raw.retain(|index, _| !bad.contains(index));
+        let need = metadata.layout().shards().source_slivers().primary;
+        if good.len() < usize::from(need) {
+            return Ok(None);
+        }
+        let of = Arc::clone(metadata);
+        let decode = move |codec: &Codec, memory: &mut Memory| {
+            let bytes = codec.decode_segment(&of, &good, &mut memory.decode);
+            bytes.map(Bytes::copy_from_slice)
+        };
+        match self.compute(decode).await? {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(DecodeError::Inconsistent { segment, proof }) => {
+                proof::spread(&self.client.peers, network, self.blob, &proof).await;
+                Err(ReadError::Inconsistent {
+                    blob: self.blob,
+                    segment,
+                })
+            }
+            Err(error) => Err(ReadError::Task(error.to_string())),
+        }
+    }
+
+    /// The healthy case: the source rows are the bytes, and encoding them again gives the committed
+    /// root. That verifies all of them at once; `None` says that some check failed.
+    async fn assemble_rows(
+        &self,
+        metadata: &Arc<SegmentMetadata>,
+        raw: &Raw,
+    ) -> Result<Option<Bytes>, ReadError> {
+        let need = metadata.layout().shards().source_slivers().primary;
+        let rows: Option<Vec<Bytes>> = (0..need)
+            .map(|row| raw.get(&SliverIndex(row)).map(|(_, b)| b.clone()))
+            .collect();
+        let Some(rows) = rows else { return Ok(None) };
+        let of = Arc::clone(metadata);
+        self.compute(move |codec, memory| {
+            let mut bytes = Vec::with_capacity(of.layout().padded_length());
+            rows.iter().for_each(|row| bytes.extend_from_slice(row));
+            bytes.truncate(of.layout().length());
+            let root = codec.commit_segment(of.layout(), &bytes, &mut memory.commit);
+            (root.as_ref() == Ok(of.root())).then(|| bytes.into())
+        })
+        .await
+    }
+
+    /// Verifies slivers one by one, and names who sent wrong ones.
+    async fn check(
+        &self,
+        network: &Network,
+        metadata: &Arc<SegmentMetadata>,
+        raw: &Raw,
+    ) -> Result<Checked, ReadError> {
+        let slivers: Vec<_> = raw
+            .iter()
+            .map(|(index, (_, bytes))| (Axis::Primary, *index, bytes.clone()))
+            .collect();
+        let of = Arc::clone(metadata);
+        let results = self
+            .compute(move |codec, _| codec.verify_slivers(&of, slivers))
+            .await?;
+        let mut checked = Checked {
+            good: Vec::new(),
+            bad: Vec::new(),
+        };
+        for ((index, (member, _)), result) in raw.iter().zip(results) {
+            match result {
+                Ok(sliver) => checked.good.push(sliver),
+                Err(error) => {
+                    checked.bad.push(*index);
+                    self.blame(network, *member, &error.to_string());
+                }
+            }
+        }
+        Ok(checked)
+    }
+
+    fn blame(&self, network: &Network, member: MemberIndex, what: &str) {
+        let mut liars = self.liars.lock().unwrap_or_else(PoisonError::into_inner);
+        if liars.insert(member) {
+            let node = network.member(member).node().to_string();
+            let reason = format!("it sent a sliver that is not the committed one: {what}");
+            self.listener.on(Event::NodeFailed { node, reason });
+        }
+    }
+
+    /// Runs coding work where it blocks nobody, with memory that is used again.
+    async fn compute<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Codec, &mut Memory) -> R + Send + 'static,
+    ) -> Result<R, ReadError> {
+        let (codec, idle) = (self.client.codec.clone(), Arc::clone(&self.idle));
+        let job = move || {
+            let pool = || idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let taken = pool().pop();
+            let mut memory = taken.unwrap_or_default();
+            let result = work(&codec, &mut memory);
+            pool().push(memory);
+            result
+        };
+        let done = tokio::task::spawn_blocking(job).await;
+        done.map_err(|panicked| ReadError::Task(panicked.to_string()))
+    }
+
+    fn members_by_speed(&self, network: &Network) -> Vec<MemberIndex> {
+        let now = Instant::now();
+        let mut members: Vec<_> = network.committee.iter().map(|(member, _)| member).collect();
+        // Without measurements the blob decides, so that not everybody asks the same node first.
+        let start = usize::from(self.blob.rotation(network.committee.shards()));
+        let count = members.len();
+        members.rotate_left(start % count);
+        members.sort_by_key(|member| {
+            let stats = self
+                .client
+                .peers
+                .peers()
+                .get(&network.address(*member).peer);
+            (stats.is_quarantined(now), stats.expected(MEASURE))
+        });
+        members
+    }
+}
+
+/// The planner's name of a node.
+fn source(member: MemberIndex) -> SourceIndex {
+    SourceIndex(member.get().into())
+}
+
+fn member(source: SourceIndex) -> MemberIndex {
+    MemberIndex::new(u16::try_from(source.0).expect("sources are members"))
+}
+
+/// The planner's name of a sliver.
+fn piece(index: SliverIndex) -> PieceIndex {
+    PieceIndex(index.get().into())
+}
+
+fn sliver(piece: PieceIndex) -> SliverIndex {
+    SliverIndex(u16::try_from(piece.0).expect("pieces are slivers"))
+}
+
+/// Bytes by which nodes are compared.
+const MEASURE: u64 = 128 << 10;

@@ -1,0 +1,436 @@
+//! Storing a blob, from bytes to a certificate on chain. One loop over epochs: whatever interrupts,
+//! the next round asks the nodes what they lack and goes on from there. Nothing is paid twice: the
+//! journal and the chain are asked before each payment.
+
+mod encode;
+mod epoch;
+mod error;
+mod resume;
+mod shipment;
+mod tail;
+mod upload;
+
+use std::sync::Arc;
+
+use floe_chain::{
+    amount::Wal,
+    blob::{BlobState, Registration},
+    cost::encoded_bytes,
+    epoch::{ChainTime, Epoch},
+    id::ObjectId,
+    rpc::{ChainError, ChainWrite, Operation, Room},
+};
+use floe_codec::{BlobCommitment, BlobId, BlobLayout, SegmentRoot};
+use serde::Serialize;
+
+pub use encode::EncodeError;
+pub use error::{QuorumLost, StoreError};
+pub use resume::Unfinished;
+pub use tail::{Tail, TailReport};
+pub(crate) use upload::options;
+
+use crate::{
+    Client,
+    chain::Moment,
+    disk::{
+        journal::{Certified, FileSource, Journal, Registered, Started},
+        source::Source,
+    },
+    network::Network,
+    plan::{ByteSize, Purchase, Standing, StorePlan, StoreQuestion},
+    progress::{Event, Listener, Phase},
+};
+
+/// How a blob shall be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Epochs from the current one.
+    pub epochs: u32,
+    /// Whether the owner may delete it.
+    pub deletable: bool,
+    /// The source is a spooled copy that goes away when the blob is certified.
+    pub spooled: bool,
+}
+
+/// A certified blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stored {
+    /// Its id: all that is needed to read it.
+    pub blob: BlobId,
+    /// The `Blob` object on chain, which its owner extends and deletes.
+    pub object: ObjectId,
+    /// Bytes of the blob.
+    pub size: ByteSize,
+    /// Bytes the nodes keep.
+    pub encoded: ByteSize,
+    /// First epoch in which it is gone.
+    pub end: Epoch,
+    /// When that is expected to begin.
+    pub expires: ChainTime,
+    /// WAL paid by this store; zero if an earlier attempt had paid.
+    pub paid: Wal,
+    /// It had been certified before; nothing was done.
+    pub already: bool,
+}
+
+/// Everything one store needs once its blob is registered.
+struct Run {
+    network: Arc<Network>,
+    encoder: encode::Encoder,
+    registration: Registration,
+    journal: Journal,
+    listener: Listener,
+    wallet: Arc<dyn ChainWrite>,
+    /// The nodes hold something already; ask them before sending.
+    resumed: bool,
+}
+
+impl Client {
+    /// What storing `length` bytes is going to do, without their id.
+    ///
+    /// # Errors
+    /// The chain does not answer, or the blob does not fit the network.
+    pub async fn plan_store(
+        &self,
+        source: &Source,
+        options: &StoreOptions,
+    ) -> Result<StorePlan, StoreError> {
+        let state = self.moment().await?;
+        let known = self
+            .known_source(source, &state)?
+            .map(|journal| journal.started.blob);
+        let registered = match known {
+            Some(blob) => self.standing(blob, options, &state).await?,
+            None => None,
+        };
+        let question = self
+            .question(source.len(), known, options, &state, registered)
+            .await?;
+        Ok(StorePlan::new(&question)?)
+    }
+
+    /// What storing so many bytes, none of which are known, is going to cost.
+    ///
+    /// # Errors
+    /// The chain does not answer, or so many bytes do not fit the network.
+    pub async fn plan_size(
+        &self,
+        length: u64,
+        options: &StoreOptions,
+    ) -> Result<StorePlan, StoreError> {
+        let state = self.moment().await?;
+        let question = self.question(length, None, options, &state, None).await?;
+        Ok(StorePlan::new(&question)?)
+    }
+
+    /// The id these bytes have, or would have, on this network.
+    ///
+    /// # Errors
+    /// The source cannot be read, or does not fit the network.
+    pub async fn identify(&self, source: Source, listener: Listener) -> Result<BlobId, StoreError> {
+        let shards = self.chain.system().await?.shards;
+        let layout =
+            BlobLayout::for_shards(shards, source.len()).map_err(crate::plan::PlanError::from)?;
+        Ok(*self
+            .commit(&Arc::new(source), layout, &listener)
+            .await?
+            .id())
+    }
+
+    /// Stores the source. Returns when the blob is certified; the tail that is still on its way to
+    /// slow nodes goes on in [`Tail`], which may be dropped.
+    ///
+    /// # Errors
+    /// The journal is kept whenever money was spent: storing the same source again goes on.
+    pub async fn store(
+        &self,
+        source: Source,
+        options: StoreOptions,
+        listener: Listener,
+    ) -> Result<(Stored, Option<Tail>), StoreError> {
+        let wallet = self.wallet.clone().ok_or(StoreError::NoWallet)?;
+        let state = self.moment().await?;
+        let layout = BlobLayout::for_shards(state.system.shards, source.len())
+            .map_err(crate::plan::PlanError::from)?;
+        let source = Arc::new(source);
+        let known = self.known_source(&source, &state)?;
+        let (journal, commitment) = match known {
+            Some(journal) => {
+                let commitment = BlobCommitment::new(layout, &journal.started.roots);
+                (Some(journal), commitment.ok())
+            }
+            None => (None, None),
+        };
+        let commitment = match commitment {
+            Some(commitment) => commitment,
+            None => self.commit(&source, layout, &listener).await?,
+        };
+        let blob = *commitment.id();
+        let mut journal = match journal {
+            Some(journal) => journal,
+            None => self.begin_journal(&source, &commitment, &options, &state)?,
+        };
+        if journal.started.source.is_some() {
+            listener.on(Event::Resumable {
+                blob: blob.to_string(),
+            });
+        }
+
+        let standing = match self.journaled(&journal, &state).await? {
+            Some(standing) => Some(standing),
+            None => self.standing(blob, &options, &state).await?,
+        };
+        let question = self
+            .question(source.len(), Some(blob), &options, &state, standing)
+            .await?;
+        let plan = StorePlan::new(&question)?;
+        if let Purchase::Paid(Standing::Certified { object, end }) = plan.payment.purchase {
+            journal.certified(Certified {
+                end,
+                expires: plan.expires,
+            })?;
+            journal.drop_spool();
+            return Ok((Stored::new(blob, object, &plan, true), None));
+        }
+        let registration = self
+            .register(&*wallet, &plan, &commitment, &listener)
+            .await?;
+        if journal
+            .registered
+            .as_ref()
+            .is_none_or(|known| known.object != registration.object)
+        {
+            journal.registered(Registered {
+                object: registration.object,
+                period: registration.period.clone(),
+            })?;
+        }
+        let resumed = matches!(plan.payment.purchase, Purchase::Paid(_));
+        let run = Run {
+            network: self.network().await?,
+            encoder: encode::Encoder::new(
+                self.codec.clone(),
+                Arc::clone(&source),
+                Arc::new(commitment),
+            ),
+            registration,
+            journal,
+            listener,
+            wallet,
+            resumed,
+        };
+        let mut stored = Stored::new(blob, run.registration.object, &plan, false);
+        let (mut journal, tail) = run.until_certified(self).await?;
+        stored.expires = state.expected_start(stored.end);
+        journal.certified(Certified {
+            end: stored.end,
+            expires: stored.expires,
+        })?;
+        // The encoder of the tail has the file open: it stays readable.
+        journal.drop_spool();
+        Ok((stored, Some(tail)))
+    }
+
+    async fn commit(
+        &self,
+        source: &Arc<Source>,
+        layout: BlobLayout,
+        listener: &Listener,
+    ) -> Result<BlobCommitment, StoreError> {
+        listener.on(Event::Phase {
+            phase: Phase::Encode,
+        });
+        let (codec, source, listener) =
+            (self.codec.clone(), Arc::clone(source), Arc::clone(listener));
+        let pass = move || encode::commit(&codec, &source, layout, &listener);
+        let committed = tokio::task::spawn_blocking(pass).await;
+        Ok(committed.map_err(|panicked| EncodeError::Task(panicked.to_string()))??)
+    }
+
+    /// The journal of exactly this unchanged file on this network.
+    fn known_source(&self, source: &Source, state: &Moment) -> Result<Option<Journal>, StoreError> {
+        let Some((path, stamp)) = source.identity() else {
+            return Ok(None);
+        };
+        let same = |journal: &Journal| {
+            let known = journal.started.source.as_ref();
+            known.is_some_and(|known| known.path == path && known.stamp == stamp)
+                && journal.started.network == state.system.network.into()
+        };
+        // A journal that cannot be read is reported when its own blob is stored again.
+        let journals = Journal::all(&self.journals())?.into_iter().flatten();
+        Ok(journals.into_iter().find(same))
+    }
+
+    fn begin_journal(
+        &self,
+        source: &Source,
+        commitment: &BlobCommitment,
+        options: &StoreOptions,
+        state: &Moment,
+    ) -> Result<Journal, StoreError> {
+        let file = source.identity().map(|(path, stamp)| FileSource {
+            path: path.to_owned(),
+            stamp,
+            spooled: options.spooled,
+        });
+        let roots: Vec<SegmentRoot> = commitment.segment_roots().collect();
+        let started = Started::new(
+            state.system.network,
+            *commitment.id(),
+            *commitment.layout(),
+            roots,
+            file,
+            options.epochs,
+            options.deletable,
+        );
+        Ok(Journal::begin(&self.journals(), started)?)
+    }
+
+    /// What became of the registration in the journal, if it is still of use.
+    async fn journaled(
+        &self,
+        journal: &Journal,
+        state: &Moment,
+    ) -> Result<Option<Standing>, StoreError> {
+        let Some(registered) = &journal.registered else {
+            return Ok(None);
+        };
+        let registration = self.chain.blob(registered.object).await?;
+        Ok(registration.and_then(|registration| standing_of(&registration, state)))
+    }
+
+    /// What the wallet has registered of the same bytes, on this or another machine.
+    async fn standing(
+        &self,
+        blob: BlobId,
+        options: &StoreOptions,
+        state: &Moment,
+    ) -> Result<Option<Standing>, StoreError> {
+        let Some(wallet) = &self.wallet else {
+            return Ok(None);
+        };
+        let asked_end = state.epoch().after(options.epochs);
+        let registrations = self.chain.owned_blobs(wallet.address()).await?;
+        let usable = registrations.iter().filter(|registration| {
+            registration.blob == blob
+                && registration.deletable == options.deletable
+                && Some(registration.period.end) >= asked_end
+        });
+        let standings = usable.filter_map(|registration| standing_of(registration, state));
+        // Certified ones first, then those that last longest.
+        Ok(standings.max_by_key(|standing| {
+            (
+                matches!(standing, Standing::Certified { .. }),
+                standing.end(),
+            )
+        }))
+    }
+
+    async fn question(
+        &self,
+        length: u64,
+        blob: Option<BlobId>,
+        options: &StoreOptions,
+        state: &Moment,
+        registered: Option<Standing>,
+    ) -> Result<StoreQuestion, StoreError> {
+        let storage = match &self.wallet {
+            Some(wallet) if registered.is_none() => {
+                self.chain.owned_storage(wallet.address()).await?
+            }
+            _ => Vec::new(),
+        };
+        let nodes = self.network().await?.committee.members().len();
+        Ok(StoreQuestion {
+            length,
+            blob,
+            epochs: options.epochs,
+            deletable: options.deletable,
+            spooled: options.spooled,
+            shards: state.system.shards,
+            nodes: u16::try_from(nodes).unwrap_or(u16::MAX),
+            epoch: state.epoch(),
+            epoch_start: state.schedule.started,
+            epoch_ms: state.schedule.duration_ms,
+            max_epochs: state.max_epochs(),
+            prices: state.system.prices,
+            storage,
+            registered,
+        })
+    }
+
+    /// Makes the registration the plan wants, or finds the one that was paid for.
+    async fn register(
+        &self,
+        wallet: &dyn ChainWrite,
+        plan: &StorePlan,
+        commitment: &BlobCommitment,
+        listener: &Listener,
+    ) -> Result<Registration, StoreError> {
+        listener.on(Event::Phase {
+            phase: Phase::Reserve,
+        });
+        let layout = commitment.layout();
+        let room = match &plan.payment.purchase {
+            Purchase::Paid(standing) => return self.registration(standing.object()).await,
+            Purchase::Reuse { object, .. } => Room::Owned(*object),
+            Purchase::Buy { .. } => Room::Reserve {
+                bytes: encoded_bytes(layout).unwrap_or(u64::MAX),
+                period: plan.period.clone(),
+            },
+        };
+        let available = self.chain.balance(wallet.address()).await?.wal;
+        let needed = plan.payment.total;
+        if available < needed {
+            return Err(ChainError::Funds { needed, available }.into());
+        }
+        let register = Operation::Register {
+            room,
+            root: commitment.root(),
+            size: layout.length(),
+            encoding: layout.encoding(),
+            deletable: plan.deletable,
+        };
+        let receipt = wallet.execute(vec![register]).await?;
+        let object = receipt.registered().next().map(|event| event.object);
+        let object = object.ok_or_else(|| ChainError::Malformed {
+            what: format!("transaction {}", receipt.digest),
+            reason: "it registered no blob".to_owned(),
+        })?;
+        self.registration(object).await
+    }
+
+    async fn registration(&self, object: ObjectId) -> Result<Registration, StoreError> {
+        let found = self.chain.blob(object).await?;
+        Ok(found.ok_or_else(|| ChainError::NotFound {
+            what: "blob",
+            id: object.to_string(),
+        })?)
+    }
+}
+
+/// A registration that still counts.
+fn standing_of(registration: &Registration, state: &Moment) -> Option<Standing> {
+    let (object, end) = (registration.object, registration.period.end);
+    match registration.state(state.epoch()) {
+        BlobState::Registered => Some(Standing::Registered { object, end }),
+        BlobState::Certified => Some(Standing::Certified { object, end }),
+        BlobState::Expired | BlobState::Deleted | BlobState::Invalid => None,
+    }
+}
+
+impl Stored {
+    fn new(blob: BlobId, object: ObjectId, plan: &StorePlan, already: bool) -> Self {
+        Self {
+            blob,
+            object,
+            size: plan.size,
+            encoded: plan.encoded,
+            end: plan.period.end,
+            expires: plan.expires,
+            paid: plan.payment.total,
+            already,
+        }
+    }
+}

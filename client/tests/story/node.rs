@@ -1,0 +1,303 @@
+//! A storage node in memory: real codec, real signatures, and faults on demand.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use floe_chain::{
+    blob::{BlobState, Registration},
+    certificate::Confirmation,
+    epoch::Epoch,
+    id::{NodeId, ObjectId},
+    keys::BlsSecretKey,
+    rpc::{ChainRead, memory::MemoryChain},
+    statement::Statement,
+};
+use floe_codec::{
+    Axis, BlobId, BlobLayout, Codec, SegmentIndex, SegmentMetadata, ShardIndex, Unverified,
+};
+use floe_p2p::{
+    server::{Answer, Call, Items, Payload, Service},
+    wire::{
+        ItemStatus, Refusal, Status,
+        message::{
+            BlobStatus, Confirm, ConfirmReply, GetBlobStatus, GetMetadata, GetSliver,
+            MissingSlivers, PutInconsistency, PutSliver, PutSliverReply, SegmentRange,
+        },
+    },
+};
+
+/// How a node misbehaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fault {
+    #[default]
+    None,
+    /// Takes nothing more, once all nodes together took so many slivers.
+    FullAfter(u64),
+    /// Flips a bit in every sliver it serves.
+    Garbage,
+    /// Signs something else than what it holds.
+    ForgedConfirmation,
+}
+
+pub type Key = (BlobId, SegmentIndex, ShardIndex, Axis);
+
+/// What a node holds and knows.
+pub struct State {
+    pub id: NodeId,
+    pub epoch: Epoch,
+    pub fault: Fault,
+    pub metadata: BTreeMap<(BlobId, SegmentIndex), Bytes>,
+    pub slivers: BTreeMap<Key, Bytes>,
+    pub proofs: BTreeSet<BlobId>,
+}
+
+#[derive(Clone)]
+pub struct MemoryNode {
+    pub chain: MemoryChain,
+    pub codec: Codec,
+    pub key: Arc<BlsSecretKey>,
+    pub state: Arc<Mutex<State>>,
+    /// Slivers that were sent to all nodes together.
+    pub received_by_all: Arc<AtomicU64>,
+}
+
+impl MemoryNode {
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    async fn registered(&self, object: ObjectId) -> Answer<Registration> {
+        let found = self.chain.blob(object).await.unwrap();
+        found.ok_or_else(|| {
+            Status::NotRegistered {
+                cursor: floe_chain::event::EventCursor::START,
+            }
+            .into()
+        })
+    }
+
+    async fn shards(&self) -> Vec<ShardIndex> {
+        let (id, epoch) = {
+            let state = self.state();
+            (state.id, state.epoch)
+        };
+        let committee = self.chain.committee(epoch).await.unwrap().unwrap();
+        match committee.index_of(id) {
+            Some(member) => committee.shards_of(member).collect(),
+            None => Vec::new(),
+        }
+    }
+
+    fn check_epoch(&self, call: &Call) -> Answer<()> {
+        let epoch = self.state().epoch;
+        if call.epoch == epoch {
+            Ok(())
+        } else {
+            Err(Status::WrongEpoch { epoch }.into())
+        }
+    }
+
+    fn missing(&self, layout: &BlobLayout, blob: BlobId, shards: &[ShardIndex]) -> MissingSlivers {
+        let state = self.state();
+        let mut metadata = Vec::new();
+        let mut slivers = Vec::new();
+        for segment in layout.segments().map(|segment| segment.index()) {
+            if !state.metadata.contains_key(&(blob, segment)) {
+                metadata.push(SegmentRange::one(segment));
+            }
+            for shard in shards {
+                for axis in Axis::BOTH {
+                    if !state.slivers.contains_key(&(blob, segment, *shard, axis)) {
+                        slivers.push((*shard, axis, SegmentRange::one(segment)));
+                    }
+                }
+            }
+        }
+        MissingSlivers {
+            metadata: metadata.try_into().unwrap(),
+            slivers: slivers.try_into().unwrap(),
+            truncated: false,
+        }
+    }
+
+    fn confirmation(&self, registration: &Registration) -> Confirmation {
+        let (node, epoch, fault) = {
+            let state = self.state();
+            (state.id, state.epoch, state.fault)
+        };
+        let network = self.chain.network();
+        let mut body = registration.available();
+        if fault == Fault::ForgedConfirmation {
+            body.size += 1;
+        }
+        Confirmation::sign(
+            node,
+            Statement {
+                network,
+                epoch,
+                body,
+            },
+            &self.key,
+        )
+    }
+}
+
+fn layout_of(registration: &Registration, shards: floe_codec::ShardCount) -> BlobLayout {
+    BlobLayout::new(registration.encoding, shards, registration.size).unwrap()
+}
+
+impl Service for MemoryNode {
+    async fn put_sliver(
+        &self,
+        call: &Call,
+        request: PutSliver,
+        payload: &mut Payload,
+    ) -> Answer<PutSliverReply> {
+        self.check_epoch(call)?;
+        let fault = self.state().fault;
+        if let Fault::FullAfter(slivers) = fault {
+            while self.received_by_all.load(Ordering::Relaxed) < slivers {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            return Err(Status::Full.into());
+        }
+        let registration = self.registered(request.object).await?;
+        let shards = self.chain.system().await.unwrap().shards;
+        let layout = layout_of(&registration, shards);
+        let own = self.shards().await;
+        let place = (request.blob, request.segment);
+        if request.metadata {
+            let bytes = payload.next_at_most(128 << 10).await?;
+            self.state()
+                .metadata
+                .insert(place, Bytes::copy_from_slice(&bytes));
+        }
+        let bytes = self.state().metadata.get(&place).cloned();
+        let bytes = bytes.ok_or_else(|| Refusal::bad_request("no metadata"))?;
+        let metadata: SegmentMetadata<Unverified> = bcs::from_bytes(&bytes).unwrap();
+        let metadata = metadata
+            .verify(&request.blob)
+            .map_err(|e| Refusal::bad_request(e.to_string()))?;
+        for key in &request.slivers {
+            if !own.contains(&key.shard) {
+                return Err(Status::WrongShard {
+                    epoch: self.state().epoch,
+                }
+                .into());
+            }
+            let size = metadata.layout().sliver_size(key.axis);
+            let bytes = payload.next(u32::try_from(size).unwrap()).await?;
+            let pair = request.blob.pair_of(key.shard, shards).unwrap();
+            let index = pair.sliver(key.axis, shards).unwrap();
+            self.codec
+                .verify_sliver(&metadata, key.axis, index, &bytes)
+                .map_err(|e| Refusal::bad_request(e.to_string()))?;
+            let key = (request.blob, request.segment, key.shard, key.axis);
+            self.received_by_all.fetch_add(1, Ordering::Relaxed);
+            self.state()
+                .slivers
+                .insert(key, Bytes::copy_from_slice(&bytes));
+        }
+        let complete = self.missing(&layout, request.blob, &own).is_empty();
+        let confirmation = if request.confirm && complete {
+            Some(self.confirmation(&registration))
+        } else {
+            None
+        };
+        Ok(PutSliverReply { confirmation })
+    }
+
+    async fn get_metadata(&self, _: &Call, request: GetMetadata, items: &mut Items) -> Answer<()> {
+        for segment in request.segments.iter() {
+            let found = self.state().metadata.get(&(request.blob, segment)).cloned();
+            match found {
+                Some(bytes) => {
+                    let grant = items.reserve(u32::try_from(bytes.len()).unwrap()).await?;
+                    items.send(bytes, grant).await?;
+                }
+                None => items.absent(ItemStatus::NotHeld).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn get_sliver(&self, _: &Call, request: GetSliver, items: &mut Items) -> Answer<()> {
+        for index in 0..u32::try_from(request.items()).unwrap() {
+            let (segment, shard) = request.item(index).unwrap();
+            let key = (request.blob, segment, shard, request.axis);
+            let (found, fault) = {
+                let state = self.state();
+                (state.slivers.get(&key).cloned(), state.fault)
+            };
+            match found {
+                Some(mut bytes) => {
+                    if fault == Fault::Garbage {
+                        let mut wrong = bytes.to_vec();
+                        wrong[0] ^= 1;
+                        bytes = wrong.into();
+                    }
+                    let grant = items.reserve(u32::try_from(bytes.len()).unwrap()).await?;
+                    items.send(bytes, grant).await?;
+                }
+                None => items.absent(ItemStatus::NotHeld).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn get_blob_status(&self, call: &Call, request: GetBlobStatus) -> Answer<BlobStatus> {
+        self.check_epoch(call)?;
+        let object = request
+            .object
+            .ok_or_else(|| Refusal::bad_request("which registration?"))?;
+        let registration = self.registered(object).await?;
+        let layout = layout_of(&registration, self.chain.system().await.unwrap().shards);
+        let own = self.shards().await;
+        let state = match registration.certified {
+            Some(_) => BlobState::Certified,
+            None => BlobState::Registered,
+        };
+        Ok(BlobStatus {
+            state,
+            missing: self.missing(&layout, request.blob, &own),
+        })
+    }
+
+    async fn confirm(&self, call: &Call, request: Confirm) -> Answer<ConfirmReply> {
+        self.check_epoch(call)?;
+        let registration = self.registered(request.object).await?;
+        let layout = layout_of(&registration, self.chain.system().await.unwrap().shards);
+        let missing = self.missing(&layout, request.blob, &self.shards().await);
+        if missing.is_empty() {
+            return Ok(ConfirmReply::Confirmed(self.confirmation(&registration)));
+        }
+        Ok(ConfirmReply::Missing(missing))
+    }
+
+    async fn put_inconsistency(
+        &self,
+        _: &Call,
+        request: PutInconsistency,
+        payload: &mut Payload,
+    ) -> Answer<()> {
+        let bytes = payload.next_at_most(8 << 20).await?;
+        let place = (request.blob, request.segment);
+        let metadata = self.state().metadata.get(&place).cloned();
+        let metadata = metadata.ok_or_else(|| Refusal::from(Status::NotHeld))?;
+        let metadata: SegmentMetadata<Unverified> = bcs::from_bytes(&metadata).unwrap();
+        let metadata = metadata.verify(&request.blob).unwrap();
+        let proof: floe_codec::InconsistencyProof =
+            bcs::from_bytes(&bytes).map_err(|e| Refusal::bad_request(e.to_string()))?;
+        proof
+            .verify(&self.codec, &metadata)
+            .map_err(|e| Refusal::bad_request(e.to_string()))?;
+        self.state().proofs.insert(request.blob);
+        Ok(())
+    }
+}
