@@ -29,8 +29,6 @@ public(package) fun key_ring(
     KeyRing { epoch, shards, weights, keys }
 }
 
-public fun epoch(self: &KeyRing): u32 { self.epoch }
-
 /// Weight enough to certify: the least w with 3w >= 2N + 1.
 public fun quorum(shards: u16): u64 { (2 * (shards as u64) + 3) / 3 }
 

@@ -30,10 +30,6 @@ public(package) fun domain(chain_id: vector<u8>, system: ID): Domain {
     Domain { chain_id, system }
 }
 
-public fun chain_id(self: &Domain): vector<u8> { self.chain_id }
-
-public fun system(self: &Domain): ID { self.system }
-
 /// "Whoever sends transactions as `sender` holds both keys": body = sender 32 | BLS key 48 | Ed25519 key 32.
 /// Not bound to an epoch, because registration is not.
 public(package) fun possession(

@@ -1,4 +1,4 @@
-/// 300 nodes and 1,000 shards: one change of epochs, with every object far below Sui's limit of 250 KiB (256,000 bytes).
+/// 300 nodes and 1,000 shards: one change of epochs, every object far below Sui's limit of 250 KiB.
 #[test_only]
 module floe::scale_tests;
 
