@@ -17,7 +17,7 @@ run() {
   printf '#!/bin/sh\nexec "$@" %s\n' "$2" >"$target/$1.sh"
   chmod +x "$target/$1.sh"
   RUSTC_WORKSPACE_WRAPPER="$(realpath "$target/$1.sh")" cargo test --quiet --package floe-storage \
-    --target-dir "$target" --test store --test simulated_disk >"$target/$1.log" 2>&1
+    --target-dir "$target" --test store --test damage --test simulated_disk >"$target/$1.log" 2>&1
 }
 
 if [ $# -eq 0 ]; then

@@ -68,6 +68,8 @@ pub struct OpenReport {
     pub short: Vec<VolumeId>,
     /// Volumes of another store, left alone.
     pub foreign: Vec<VolumeId>,
+    /// Whether the index was damaged and made anew.
+    pub rebuilt: bool,
 }
 
 impl Storage {
@@ -80,6 +82,25 @@ impl Storage {
         Self::open_with(backend, stamp, settings, |engine| {
             Writer::thread(engine, settings)
         })
+    }
+
+    /// Opens the store; if its index is damaged, throws that away and opens it anew. The report
+    /// says so: then the ledger has to be followed from the beginning.
+    pub fn open_or_rebuild(
+        backend: Arc<dyn Backend>,
+        stamp: Stamp,
+        settings: &Settings,
+    ) -> Result<(Self, OpenReport), OpenError> {
+        match Self::open(Arc::clone(&backend), stamp, settings) {
+            Err(error) if error.is_index_damage() => {
+                tracing::error!(%error, "the index is damaged: reading all volumes to rebuild it");
+                Self::discard_index(&*backend, &stamp)?;
+                let (storage, mut report) = Self::open(backend, stamp, settings)?;
+                report.rebuilt = true;
+                Ok((storage, report))
+            }
+            opened => opened,
+        }
     }
 
     /// Opens a store that commits every write at once in the calling thread, for simulations.

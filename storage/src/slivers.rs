@@ -175,7 +175,11 @@ impl Storage {
         let slivers = snapshot.slivers()?;
         let row = snapshot.blobs()?.get(blob)?;
         let segments = row.and_then(|row| segment_count(&row, self.stamp().shards));
+        let held = segments_held(&snapshot.held()?, &slivers, blob, shard, axis)?;
         let mut missing = Vec::new();
+        if segments == Some(held) {
+            return Ok(missing);
+        }
         for segment in (from.get()..segments.unwrap_or_default()).map(SegmentIndex) {
             if missing.len() == limit {
                 break;

@@ -15,7 +15,8 @@ use crate::{
     writer::Writer,
 };
 
-/// The store of one machine. Clones are handles of the same store; the last one closes it.
+/// The store of one machine. Clones are handles of the same store; dropping the last one waits for
+/// the writes that were taken, and closes it.
 #[derive(Clone, Debug)]
 pub struct Storage(pub(crate) Arc<Parts>);
 
@@ -38,7 +39,9 @@ impl Storage {
         &self.0.stamp
     }
 
-    /// Why nothing is acknowledged any more, if so. Reads go on.
+    /// Why nothing is acknowledged any more, if so: a write or a sync failed, and what the disk has
+    /// is known again only after the store was dropped and opened. Until then slivers are still
+    /// read, unless it was the index that failed.
     #[must_use]
     pub fn failure(&self) -> Option<StoreFailed> {
         self.0.writer.failure()

@@ -16,13 +16,17 @@ use crate::{
 
 /// Boundaries of this many epochs are kept: nodes compare the last one, peers may lag by one.
 const BOUNDARIES: u32 = 3;
-/// Expiring registrations are read from the index in pages of this many.
-const EXPIRY_PAGE: usize = 1024;
+/// Registrations that expire in one commit: at the start of an epoch there may be a million, and
+/// puts wait for the commit.
+const EXPIRIES: usize = 4096;
 
 /// Consecutive events of the chain.
+///
+/// Events at or before the ledger's position are skipped, so batches may overlap, and a batch that
+/// was applied in part is simply applied again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventBatch {
-    /// The cursor the batch continues from: `up_to` of the batch before.
+    /// Everything after this position is in the batch: `up_to` of the batch before.
     pub after: EventCursor,
     /// The events, in order, each at its position.
     pub events: Vec<(EventCursor, ChainEvent)>,
@@ -35,6 +39,8 @@ pub struct EventBatch {
 pub enum Applied {
     /// Its effects are durable.
     New,
+    /// The effects of a part are durable: an epoch began and much expired. Apply it again.
+    Partly,
     /// They had been durable before.
     Before,
 }
@@ -42,7 +48,7 @@ pub enum Applied {
 /// Why a batch was not applied. Nothing of it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
-    /// Events between the ledger and the batch are missing, or the batch overlaps the ledger.
+    /// Events between the ledger and the batch are missing.
     #[error("the ledger stands at {at}, the events continue from {after}")]
     Gap {
         /// Where the ledger stands.
@@ -84,31 +90,42 @@ pub(crate) fn apply(tables: &mut Writing<'_>, batch: &EventBatch) -> Result<Appl
     if stored.is_some() && batch.up_to <= row.cursor {
         return Ok(Applied::Before);
     }
-    if batch.after != row.cursor {
+    if batch.after > row.cursor {
         return Err(Stop::Refused(LedgerError::Gap {
             at: row.cursor,
             after: batch.after,
         }));
     }
     // Only the very first event of a chain may lie at the cursor that means "before everything".
-    let mut last = stored.map(|row| row.cursor);
+    let known = stored.map(|row| row.cursor);
+    let mut last = None;
+    let mut applied = Applied::New;
     for (at, event) in &batch.events {
         if last.is_some_and(|last| *at <= last) || *at > batch.up_to {
             return Err(Stop::Refused(LedgerError::Order(*at)));
         }
         last = Some(*at);
+        if known.is_some_and(|known| *at <= known) {
+            continue;
+        }
         let mut step = Step {
             tables,
             at: *at,
             epoch: row.epoch,
             next_seq: row.next_seq,
         };
-        step.apply(event)?;
+        if !step.apply(event)? {
+            applied = Applied::Partly;
+            break;
+        }
         (row.epoch, row.next_seq) = (step.epoch, step.next_seq);
+        row.cursor = *at;
     }
-    row.cursor = batch.up_to;
+    if applied == Applied::New {
+        row.cursor = batch.up_to;
+    }
     tables.ledger.insert(&(), &row)?;
-    Ok(Applied::New)
+    Ok(applied)
 }
 
 /// One event being applied.
@@ -120,17 +137,19 @@ struct Step<'a, 't> {
 }
 
 impl Step<'_, '_> {
-    fn apply(&mut self, event: &ChainEvent) -> Result<(), Stop> {
+    /// Whether the event was applied completely.
+    fn apply(&mut self, event: &ChainEvent) -> Result<bool, Stop> {
         match event {
-            ChainEvent::BlobRegistered(event) => self.register(event),
-            ChainEvent::BlobCertified(event) => self.certify(event),
-            ChainEvent::BlobExtended(event) => self.extend(event),
-            ChainEvent::BlobDeleted(event) => self.end_registration(&event.blob, &event.object),
-            ChainEvent::BlobInconsistent(event) => self.invalidate(&event.blob),
-            ChainEvent::EpochStarted(event) => self.start_epoch(event.epoch),
+            ChainEvent::BlobRegistered(event) => self.register(event)?,
+            ChainEvent::BlobCertified(event) => self.certify(event)?,
+            ChainEvent::BlobExtended(event) => self.extend(event)?,
+            ChainEvent::BlobDeleted(event) => self.end_registration(&event.blob, &event.object)?,
+            ChainEvent::BlobInconsistent(event) => self.invalidate(&event.blob)?,
+            ChainEvent::EpochStarted(event) => return self.start_epoch(event.epoch),
             // What is stored depends on nothing else.
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(true)
     }
 
     fn contradiction(&self, what: &'static str) -> Stop {
@@ -257,21 +276,20 @@ impl Step<'_, '_> {
         self.settle(blob, before, row)
     }
 
-    fn start_epoch(&mut self, epoch: Epoch) -> Result<(), Stop> {
+    /// Lets registrations expire, and if that was all of them, begins the epoch.
+    fn start_epoch(&mut self, epoch: Epoch) -> Result<bool, Stop> {
         if epoch <= self.epoch && self.epoch != Epoch::ZERO {
             return Err(self.contradiction("the epoch began before"));
         }
-        self.epoch = epoch;
-        loop {
-            let over = |key: &(Epoch, BlobId, ObjectId)| key.0 <= epoch;
-            let page = self.tables.expiries.page(None, EXPIRY_PAGE, over)?;
-            for ((_, blob, object), ()) in &page {
-                self.end_registration(blob, object)?;
-            }
-            if page.len() < EXPIRY_PAGE {
-                break;
-            }
+        let over = |key: &(Epoch, BlobId, ObjectId)| key.0 <= epoch;
+        let page = self.tables.expiries.page(None, EXPIRIES, over)?;
+        for ((_, blob, object), ()) in &page {
+            self.end_registration(blob, object)?;
         }
+        if page.len() == EXPIRIES {
+            return Ok(false);
+        }
+        self.epoch = epoch;
         let runs = self.tables.digests.page(None, usize::MAX, |_| true)?;
         let boundary = Boundary {
             cursor: self.at,
@@ -284,7 +302,7 @@ impl Step<'_, '_> {
             self.tables.boundaries.remove(&key)?;
         }
         self.tables.advance_watermarks(self.next_seq)?;
-        Ok(())
+        Ok(true)
     }
 
     /// Writes a blob's row and whatever follows from the difference.

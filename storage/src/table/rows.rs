@@ -38,9 +38,15 @@ impl IndexError {
     /// Whether the bytes on disk are wrong, as opposed to the disk not answering.
     #[must_use]
     pub fn is_damage(&self) -> bool {
+        use std::io::ErrorKind::{InvalidData, UnexpectedEof};
         match self {
             Self::Damaged { .. } => true,
-            Self::Database(error) => matches!(**error, redb::Error::Corrupted(_)),
+            Self::Database(error) => match &**error {
+                // No other format was ever written.
+                redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_) => true,
+                redb::Error::Io(error) => matches!(error.kind(), InvalidData | UnexpectedEof),
+                _ => false,
+            },
         }
     }
 

@@ -121,6 +121,12 @@ macro_rules! table_tests {
 
             proptest! {
                 #[test]
+                fn decoding_is_total(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+                    let _ = Take::whole(&bytes, <$table>::decode_key);
+                    let _ = Take::whole(&bytes, <$table>::decode_value);
+                }
+
+                #[test]
                 fn rows_round_trip_in_key_order((a, b, value) in rows()) {
                     assert_round_trip::<$table>(&a, &b, &value);
                 }

@@ -194,3 +194,38 @@ pub(crate) fn pair(number: u8, shard: u16) -> Vec<(SliverKey, Bytes)> {
         .map(|key| (key, sliver(number, &key)))
         .to_vec()
 }
+
+/// The shards that are kept.
+pub(crate) const BOTH: [ShardIndex; 2] = [ShardIndex(0), ShardIndex(1)];
+
+/// A store in epoch 1 that keeps shards 0 and 1 and knows blobs 1 to 9, registered to epoch 5.
+pub(crate) fn started_store(backend: &(impl Backend + Clone)) -> (Storage, Chain) {
+    let storage = open(backend);
+    let mut chain = Chain::default();
+    let mut events = vec![started(1)];
+    events.extend((1..=9).map(|number| registered(number, number, 5)));
+    storage.apply(chain.batch(events)).unwrap().wait().unwrap();
+    for shard in BOTH {
+        storage.keep_shard(shard, epoch(1)).unwrap().wait().unwrap();
+    }
+    (storage, chain)
+}
+
+/// Stores a blob's pair for a shard.
+pub(crate) fn put(storage: &Storage, number: u8, shard: u16) {
+    let pending = storage.put_slivers(pair(number, shard)).unwrap();
+    pending.wait().unwrap();
+}
+
+/// Runs a plan of garbage collection in steps of two slivers.
+pub(crate) fn collect_all(storage: &Storage) -> u64 {
+    let plan = storage.plan_collection(100).unwrap();
+    let mut slivers = 0;
+    loop {
+        let step = storage.collect(plan.clone(), 2).unwrap().wait().unwrap();
+        slivers += step.slivers;
+        if step.finished {
+            return slivers;
+        }
+    }
+}
