@@ -21,7 +21,7 @@ const ONE_WAL: u64 = 1_000_000_000;
 /// Nodes registered or synced, and pools settled, in one transaction.
 const REGISTER_BATCH: usize = 25;
 const SYNC_BATCH: usize = 100;
-const SETTLE_BATCH: usize = 250;
+const SETTLE_BATCH: usize = 180;
 
 pub(crate) struct Contract {
     chain: Chain,

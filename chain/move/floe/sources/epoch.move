@@ -36,6 +36,8 @@ const EWrongEpoch: u64 = 6;
 const ENotMember: u64 = 7;
 
 const WHOLE_BPS: u128 = 10_000;
+/// A transaction may touch 1,000 dynamic fields; a pool is two, and a rate for each of three flows at most.
+const MOST_POOLS: u64 = 180;
 
 /// The right to create the one system of this package; used up by it.
 public struct InitCap has key, store { id: UID }
@@ -150,11 +152,10 @@ public fun advance(staking: &mut Staking, system: &mut System, clock: &Clock) {
     );
 }
 
-/// Pays the next `pools` members of the last committee and burns what is due. Sui lets one transaction touch 1,000
-/// dynamic fields and a pool needs three: up to 250 pools fit.
+/// Pays the next `pools` members of the last committee, as many as fit a transaction at most, and burns what is due.
 public fun settle(staking: &mut Staking, currency: &mut Currency<WAL>, pools: u64) {
     staking.check_version();
-    let mut left = pools;
+    let mut left = pools.min(MOST_POOLS);
     while (left > 0 && staking.settle_next()) left = left - 1;
     let burn = staking.take_to_burn();
     if (burn.value() > 0) currency.burn_balance(burn) else burn.destroy_zero();
