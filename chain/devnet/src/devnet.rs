@@ -213,6 +213,7 @@ fn open(settings: &Settings) -> Result<Node, StartError> {
             "cut off the end of the log, which was never acknowledged"
         );
     }
+    sync_directories(&settings.directory)?;
     let records = std::mem::take(&mut frames.records);
     let ledger = if records.is_empty() {
         let packages = framework::read(&settings.packages)?;
@@ -230,6 +231,21 @@ fn open(settings: &Settings) -> Result<Node, StartError> {
         Writer::start(frames, path)?,
         settings.cadence,
     ))
+}
+
+/// Makes the names of the directory and of the log in it durable.
+fn sync_directories(directory: &Path) -> Result<(), StartError> {
+    let parent = directory
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    for path in [Some(directory), parent].into_iter().flatten() {
+        let synced = File::open(path).and_then(|directory| directory.sync_all());
+        synced.map_err(|source| StartError::Io {
+            what: path.display().to_string(),
+            source,
+        })?;
+    }
+    Ok(())
 }
 
 fn random() -> Result<[u8; 32], StartError> {

@@ -165,12 +165,13 @@ impl Inputs {
             + 1
     }
 
-    /// Ids of owned objects at exact versions: what this transaction locks.
+    /// Owned objects at exact versions: what this transaction locks. Objects to be received are not among them, since a transaction may
+    /// leave them where they are.
     pub(crate) fn locks(&self) -> impl Iterator<Item = (Address, Version)> {
         let owned = self
             .objects
             .values()
-            .filter(|(_, access)| matches!(access, Access::Owned | Access::Receiving));
+            .filter(|(_, access)| *access == Access::Owned);
         owned.map(|(object, _)| (object.object_id(), object.version()))
     }
 }

@@ -25,6 +25,7 @@ use super::{
     Frames, Reply, Services,
     filter::Filter,
     headers::CHAIN_NAME,
+    page::{self, Budget},
     query::{End, Frame, Matcher, Position, Range, Scan},
     render, status,
 };
@@ -78,8 +79,15 @@ impl LedgerService for Services {
         let mask = object_mask(request.read_mask.as_ref())?;
         bounded("requests", request.requests.len())?;
         let objects = self.node.read(|ledger| {
+            let mut budget = Budget::default();
             let get = |request| match object(ledger, request, &mask) {
-                Ok(object) => GetObjectResult::new_object(object),
+                _ if budget.is_spent() => {
+                    GetObjectResult::new_error(status::embedded(&page::beyond()))
+                }
+                Ok(object) => {
+                    budget.spend(&object);
+                    GetObjectResult::new_object(object)
+                }
                 Err(error) => GetObjectResult::new_error(status::embedded(&error)),
             };
             request.requests.iter().map(get).collect()
@@ -109,8 +117,15 @@ impl LedgerService for Services {
         let mask = transaction_mask(request.read_mask.as_ref())?;
         bounded("digests", request.digests.len())?;
         let transactions = self.node.read(|ledger| {
+            let mut budget = Budget::default();
             let get = |digest: &String| match transaction(ledger, Some(digest), &mask) {
-                Ok(transaction) => GetTransactionResult::new_transaction(transaction),
+                _ if budget.is_spent() => {
+                    GetTransactionResult::new_error(status::embedded(&page::beyond()))
+                }
+                Ok(transaction) => {
+                    budget.spend(&transaction);
+                    GetTransactionResult::new_transaction(transaction)
+                }
                 Err(error) => GetTransactionResult::new_error(status::embedded(&error)),
             };
             request.digests.iter().map(get).collect()

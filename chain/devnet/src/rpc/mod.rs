@@ -5,6 +5,7 @@ mod filter;
 mod headers;
 mod ledger;
 mod package;
+mod page;
 mod proof;
 mod query;
 mod render;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::Deserialize;
 use sui_rpc::{
     field::FieldMaskTree,
     proto::sui::rpc::v2::{
@@ -18,16 +18,11 @@ use sui_rpc::{
 use sui_sdk_types::{Address, MoveStruct, Object, StructTag, TypeTag};
 use tonic::{Request, Status};
 
-use super::{Reply, Services, render, status};
+use super::{Reply, Services, page, render, status};
 use crate::{
     coin,
     ledger::{Ledger, OwnedKey},
 };
-
-/// Entries per page if a request does not say.
-const DEFAULT_PAGE: u32 = 50;
-/// Most entries per page.
-const MAXIMUM_PAGE: u32 = 1_000;
 
 #[tonic::async_trait]
 impl StateService for Services {
@@ -46,29 +41,21 @@ impl StateService for Services {
             .as_deref()
             .map(|text| status::struct_type("object_type", text))
             .transpose()?;
-        let after: Option<OwnedKey> = token(request.page_token.as_deref())?;
-        let size = page_size(request.page_size);
+        let after: Option<OwnedKey> = page::after(request.page_token.as_deref())?;
+        let size = page::size(request.page_size);
         let response = self.node.read(|ledger| {
             let fits = |key: &&OwnedKey| {
                 wanted
                     .as_ref()
                     .is_none_or(|wanted| is_instance(key.type_(), wanted))
             };
-            let mut keys = ledger
-                .objects()
-                .owned_by(&owner, after.as_ref())
-                .filter(fits);
-            let page: Vec<_> = keys.by_ref().take(size).collect();
+            let keys = ledger.objects().owned_by(&owner, after.as_ref());
+            let objects = keys.filter(fits).filter_map(|key| {
+                let object = ledger.objects().get(&key.id())?;
+                Some((key, render::object(object, &mask)))
+            });
             let mut response = ListOwnedObjectsResponse::default();
-            if keys.next().is_some() {
-                response.next_page_token = page.last().copied().map(encode);
-            }
-            let objects = page
-                .iter()
-                .filter_map(|key| ledger.objects().get(&key.id()));
-            response.objects = objects
-                .map(|object| render::object(object, &mask))
-                .collect();
+            (response.objects, response.next_page_token) = page::fill(objects, size);
             response
         });
         Ok(response.await?.into())
@@ -81,19 +68,16 @@ impl StateService for Services {
         let request = request.into_inner();
         let parent = status::address("parent", request.parent.as_deref())?;
         let mask = render::mask::<DynamicField>(request.read_mask.as_ref(), "parent,field_id")?;
-        let after: Option<Address> = token(request.page_token.as_deref())?;
-        let size = page_size(request.page_size);
+        let after: Option<Address> = page::after(request.page_token.as_deref())?;
+        let size = page::size(request.page_size);
         let response = self.node.read(|ledger| {
-            let mut children = ledger.objects().children_of(&parent, after);
-            let page: Vec<_> = children.by_ref().take(size).collect();
+            let children = ledger.objects().children_of(&parent, after);
+            let fields = children.filter_map(|object| {
+                let field = dynamic_field(ledger, &parent, object, &mask)?;
+                Some((object.object_id(), field))
+            });
             let mut response = ListDynamicFieldsResponse::default();
-            if children.next().is_some() {
-                response.next_page_token = page.last().map(|object| encode(&object.object_id()));
-            }
-            response.dynamic_fields = page
-                .iter()
-                .filter_map(|object| dynamic_field(ledger, &parent, object, &mask))
-                .collect();
+            (response.dynamic_fields, response.next_page_token) = page::fill(fields, size);
             response
         });
         Ok(response.await?.into())
@@ -127,8 +111,8 @@ impl StateService for Services {
     ) -> Reply<ListBalancesResponse> {
         let request = request.into_inner();
         let owner = status::address("owner", request.owner.as_deref())?;
-        let after: Option<TypeTag> = token(request.page_token.as_deref())?;
-        let size = page_size(request.page_size);
+        let after: Option<TypeTag> = page::after(request.page_token.as_deref())?;
+        let size = page::size(request.page_size);
         let sums = self.node.read(|ledger| {
             let mut sums: BTreeMap<TypeTag, u64> = BTreeMap::new();
             for object in ledger
@@ -147,18 +131,15 @@ impl StateService for Services {
             sums
         });
         let sums = sums.await?;
-        let mut rest = sums
-            .iter()
-            .filter(|(currency, _)| after.as_ref().is_none_or(|after| *currency > after));
-        let page: Vec<_> = rest.by_ref().take(size).collect();
-        let mut response = ListBalancesResponse::default();
-        if rest.next().is_some() {
-            response.next_page_token = page.last().map(|(currency, _)| encode(currency));
-        }
-        response.balances = page
+        let rest = sums
             .into_iter()
-            .map(|(currency, sum)| balance(currency, *sum))
-            .collect();
+            .filter(|(currency, _)| after.as_ref().is_none_or(|after| currency > after));
+        let balances = rest.map(|(currency, sum)| {
+            let balance = balance(&currency, sum);
+            (currency, balance)
+        });
+        let mut response = ListBalancesResponse::default();
+        (response.balances, response.next_page_token) = page::fill(balances, size);
         Ok(response.into())
     }
 
@@ -182,29 +163,6 @@ impl StateService for Services {
             .ok_or_else(|| Status::not_found(format!("Coin type {currency} not found")))?
             .into())
     }
-}
-
-fn page_size(requested: Option<u32>) -> usize {
-    let size = requested
-        .filter(|size| *size > 0)
-        .unwrap_or(DEFAULT_PAGE)
-        .min(MAXIMUM_PAGE);
-    usize::try_from(size).unwrap_or(usize::MAX)
-}
-
-fn token<T: DeserializeOwned>(bytes: Option<&[u8]>) -> Result<Option<T>, Status> {
-    let decode = |bytes| {
-        bcs::from_bytes(bytes)
-            .map_err(|_| status::invalid("page_token", "not a token of this server"))
-    };
-    bytes
-        .filter(|bytes| !bytes.is_empty())
-        .map(decode)
-        .transpose()
-}
-
-fn encode<T: Serialize>(key: &T) -> bytes::Bytes {
-    bcs::to_bytes(key).unwrap_or_default().into()
 }
 
 /// Whether `type_` is `wanted`, or an instance of it if `wanted` has no type arguments.

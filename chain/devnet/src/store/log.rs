@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -143,7 +144,7 @@ pub(crate) struct Frames {
 }
 
 impl Frames {
-    /// Opens or creates the log at `path` and reads it whole.
+    /// Opens or creates the log at `path`, which only its owner may read (it holds the chain's keys), and reads it whole.
     pub(crate) fn open(path: &Path) -> Result<Self, LogError> {
         let io = |source| LogError::Io {
             path: path.to_owned(),
@@ -153,6 +154,7 @@ impl Frames {
             .read(true)
             .append(true)
             .create(true)
+            .mode(0o600)
             .open(path)
             .map_err(io)?;
         let mut bytes = Vec::new();
