@@ -5,6 +5,8 @@
 
 mod history;
 mod objects;
+#[cfg(test)]
+mod properties;
 mod replay;
 
 use std::{

@@ -61,6 +61,12 @@ impl Objects {
         self.versions.get(&(*id, version))
     }
 
+    /// Every live object, in no order.
+    #[cfg(test)]
+    pub(super) fn live(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.live.values()
+    }
+
     /// Makes `object` the live version.
     pub(crate) fn write(&mut self, object: Arc<Object>) {
         let id = object.object_id();
