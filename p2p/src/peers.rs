@@ -86,6 +86,12 @@ impl PeerStats {
         self.response.unwrap_or(Self::ASSUMED_RESPONSE) + transfer
     }
 
+    fn succeeded(&mut self) {
+        self.failing *= 7.0 / 8.0;
+        self.failures_in_a_row = 0;
+        self.quarantined_until = None;
+    }
+
     /// The estimator of TCP: gains of 1/8 for the mean and 1/4 for the deviation.
     fn answered(&mut self, took: Duration) {
         match self.response {
@@ -98,9 +104,6 @@ impl PeerStats {
                 self.response = Some((mean * 7 + took) / 8);
             }
         }
-        self.failing *= 7.0 / 8.0;
-        self.failures_in_a_row = 0;
-        self.quarantined_until = None;
     }
 
     fn failed(&mut self, now: Instant) {
@@ -134,8 +137,14 @@ impl PeerBook {
         self.lock().get(peer).copied().unwrap_or_default()
     }
 
-    pub(crate) fn answered(&self, peer: &PeerId, took: Duration, now: Instant) {
-        self.update(peer, now, |stats| stats.answered(took));
+    /// The head of an answer came. After an upload its time says nothing about the peer's answers.
+    pub(crate) fn answered(&self, peer: &PeerId, uploaded: u32, took: Duration, now: Instant) {
+        self.update(peer, now, |stats| {
+            stats.succeeded();
+            if uploaded == 0 {
+                stats.answered(took);
+            }
+        });
     }
 
     pub(crate) fn transferred(&self, peer: &PeerId, bytes: u64, took: Duration) {
@@ -182,5 +191,67 @@ fn counts_against(error: &CallError) -> bool {
         | CallError::Wire(_)
         | CallError::Deadline
         | CallError::TooSlow => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Refusal;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn peer(seed: u8) -> PeerId {
+        crate::identity::Identity::from_seed([seed; 32]).peer_id()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn estimates_follow_what_was_measured() {
+        let (book, peer) = (PeerBook::default(), peer(1));
+        let fresh = book.get(&peer);
+        for _ in 0..100 {
+            book.answered(&peer, 0, 20 * MS, Instant::now());
+            book.transferred(&peer, 10_000_000, Duration::from_secs(1));
+        }
+        book.answered(&peer, 1, Duration::from_secs(9), Instant::now());
+        book.transferred(&peer, 10, Duration::from_secs(9));
+        let stats = book.get(&peer);
+        assert_eq!(stats.response.map(|time| time.as_millis()), Some(20));
+        assert!(stats.late_after() < 40 * MS && stats.late_after() < fresh.late_after());
+        let expected = stats.expected(1_000_000);
+        assert!(expected > 100 * MS && expected < 130 * MS, "{expected:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn repeated_failures_quarantine_longer_and_an_answer_ends_it() {
+        let (book, peer) = (PeerBook::default(), peer(1));
+        let fail = || book.failed(&peer, &CallError::Deadline, Instant::now());
+        fail();
+        assert!(!book.get(&peer).is_quarantined(Instant::now()));
+        let mut last = Duration::ZERO;
+        for _ in 0..10 {
+            fail();
+            let until = book.get(&peer).quarantined_until.unwrap() - Instant::now();
+            assert!(until > last || until == PeerStats::LONGEST_QUARANTINE);
+            last = until;
+        }
+        assert_eq!(last, PeerStats::LONGEST_QUARANTINE);
+        tokio::time::advance(last).await;
+        assert!(!book.get(&peer).is_quarantined(Instant::now()));
+        fail();
+        book.answered(&peer, 1, MS, Instant::now());
+        assert!(!book.get(&peer).is_quarantined(Instant::now()));
+    }
+
+    #[test]
+    fn answers_are_no_failures_and_the_book_is_bounded() {
+        let (book, now) = (PeerBook::default(), Instant::now());
+        book.failed(&peer(1), &Refusal::from(Status::NotHeld).into(), now);
+        assert_eq!(book.get(&peer(1)), PeerStats::default());
+        for i in 0..PeerBook::MAX_PEERS + 10 {
+            let at = now + MS * u32::try_from(i).unwrap();
+            book.answered(&PeerId::random(), 0, MS, at);
+        }
+        assert_eq!(book.lock().len(), PeerBook::MAX_PEERS);
     }
 }

@@ -29,9 +29,14 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct Slot {
-    /// Held by whoever dials; the others wait and find the connection.
-    dialing: tokio::sync::Mutex<()>,
+    /// Held by whoever dials; the others wait and find the connection, or why there is none.
+    dialing: tokio::sync::Mutex<Option<Failure>>,
     chosen: Mutex<Option<Chosen>>,
+}
+
+struct Failure {
+    at: Instant,
+    error: DialError,
 }
 
 #[derive(Clone)]
@@ -75,13 +80,27 @@ impl Pool {
         if let Some(connection) = slot.live() {
             return Ok((connection, true));
         }
-        let _dialing = slot.dialing.lock().await;
+        let asked = Instant::now();
+        let mut dialing = slot.dialing.lock().await;
         if let Some(connection) = slot.live() {
             return Ok((connection, true));
         }
+        // A dial that failed while this one waited its turn would fail again.
+        if let Some(failure) = dialing.as_ref().filter(|failure| failure.at > asked) {
+            return Err(failure.error.clone());
+        }
         let _permit = self.dials.acquire().await.map_err(|_| DialError::Closed)?;
-        let connection = self.transport.dial(to).await?;
-        Ok((self.add(connection), false))
+        match self.transport.dial(to).await {
+            Ok(connection) => Ok((self.add(connection), false)),
+            Err(error) => {
+                let at = Instant::now();
+                *dialing = Some(Failure {
+                    at,
+                    error: error.clone(),
+                });
+                Err(error)
+            }
+        }
     }
 
     /// Takes in a connection and returns the one to use for its peer.

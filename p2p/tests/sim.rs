@@ -329,3 +329,26 @@ async fn metadata_of_absent_segments_is_reported_absent() {
     }
     assert_eq!(absent, 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn callers_of_a_dead_peer_share_one_dial() {
+    let sim = sim(1);
+    sim.network.crash(sim.pair.to.peer);
+    let (start, mut calls) = (Instant::now(), tokio::task::JoinSet::new());
+    for _ in 0..20 {
+        let (client, to) = (sim.pair.client.clone(), sim.pair.to.clone());
+        calls.spawn(async move { client.health(&to, &options()).await });
+    }
+    while let Some(result) = calls.join_next().await {
+        let error = result.unwrap().unwrap_err();
+        assert!(
+            matches!(error, CallError::Dial(DialError::Timeout { .. })),
+            "{error}"
+        );
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        start.elapsed()
+    );
+}

@@ -31,13 +31,14 @@ impl DataClient {
         options: &CallOptions,
     ) -> Result<(R::Reply, ItemReader)> {
         let begun = Instant::now();
+        let payload = payload_size(R::KIND, items)?;
         let outgoing = Outgoing {
             head: RequestHead {
                 kind: R::KIND.0,
                 epoch: options.epoch,
                 deadline_ms: 0,
                 class: options.class,
-                payload: payload_size(R::KIND, items)?,
+                payload,
                 body: request.to_body()?,
             },
             items,
@@ -56,7 +57,7 @@ impl DataClient {
         match result {
             Ok((reply, reader)) => {
                 self.peers
-                    .answered(&to.peer, begun.elapsed(), Instant::now());
+                    .answered(&to.peer, payload, begun.elapsed(), Instant::now());
                 let reader = ItemReader::new(reader, expected, to.peer, Arc::clone(&self.peers));
                 Ok((reply, reader))
             }

@@ -42,7 +42,11 @@ impl Connection for QuicConnection {
     fn grant(&self, credit: Credit) {
         self.inner
             .set_max_concurrent_bi_streams(credit.streams.into());
-        self.inner.set_receive_window(credit.window.into());
+        // A peer that we dialled mostly answers what we asked it, and may fill the window it began
+        // with.
+        if self.side() == Side::Listener {
+            self.inner.set_receive_window(credit.window.into());
+        }
     }
 
     fn rtt(&self) -> Duration {
