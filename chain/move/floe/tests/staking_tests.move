@@ -227,6 +227,27 @@ fun the_governance_address_collects_the_commission_and_can_be_moved() {
     world.end();
 }
 
+#[test]
+fun whoever_touches_a_pool_pays_it_and_tells_the_rank() {
+    let mut world = world::standard();
+    let gift = world.coin(wal(1_000));
+    let (system, _, _, _, _) = world.parts();
+    system.add_funds(1, gift);
+    world.next_epoch();
+    let before = vector[weight(&world, 0), weight(&world, 1)];
+    world.next_tx(world::account(1));
+    let node = world.node(1);
+    let (_, staking, _, caps, ctx) = world.parts();
+    staking.set_commission(&caps[0], 7);
+    destroy(staking.collect_commission(node, ctx));
+    2u16.do!(|k| {
+        let now = world.staking().pool(world.node(k)).weight();
+        assert!(now > before[k as u64]);
+        assert_eq!(weight(&world, k), now);
+    });
+    world.end();
+}
+
 #[test, expected_failure(abort_code = staking::EGovernance)]
 fun nobody_else_collects_the_commission() {
     let mut world = world::standard();
