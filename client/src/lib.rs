@@ -12,7 +12,6 @@ pub mod progress;
 pub mod read;
 pub mod status;
 pub mod store;
-pub mod time;
 mod verdict;
 
 use std::{

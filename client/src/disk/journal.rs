@@ -471,7 +471,7 @@ mod tests {
         let path = journal.path.clone();
         drop(journal);
         let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, text.replace("registered", "registred")).unwrap();
+        std::fs::write(&path, text.replace("registered", "r-gistered")).unwrap();
         let error = Journal::open(&path).unwrap_err();
         assert!(
             matches!(error, JournalError::Damaged { line: 2, .. }),

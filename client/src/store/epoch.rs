@@ -53,6 +53,8 @@ struct Standing<'c> {
     failed: Tally,
     failures: Vec<(MemberIndex, String)>,
     reached: Vec<MemberIndex>,
+    /// The first confirmation has come.
+    confirming: bool,
     /// Nodes that a further pass has to serve, with what they lack if they said so.
     again: Vec<(MemberIndex, Option<Lack>)>,
 }
@@ -99,6 +101,7 @@ impl Run {
             failed: Tally::new(&network.committee),
             failures: Vec::new(),
             reached: Vec::new(),
+            confirming: false,
             again: Vec::new(),
         };
         for kept in &self.journal.confirmations {
@@ -258,11 +261,21 @@ impl Run {
         };
         let members = cargo.network.committee.iter().map(|(member, _)| member);
         let open = members.filter(open).collect();
-        let tail = Tail::new(cargo, pass, open, standing.reached);
+        let tail = Tail::new(
+            cargo,
+            pass,
+            open,
+            standing.reached,
+            Arc::clone(&self.listener),
+        );
         Ok(Outcome::Certified(Box::new(tail)))
     }
 
-    fn tell_confirmed(&self, network: &Network, standing: &Standing<'_>) {
+    fn tell_confirmed(&self, network: &Network, standing: &mut Standing<'_>) {
+        if !std::mem::replace(&mut standing.confirming, true) {
+            let phase = Phase::Confirm;
+            self.listener.on(Event::Phase { phase });
+        }
         let shards = network.committee.shards();
         self.listener.on(Event::Confirmed {
             shards: standing.collector.tally().weight().0,

@@ -12,6 +12,7 @@ use super::{
     shipment::Lack,
     upload::{Cargo, NodeEnd, Pass, Report},
 };
+use crate::progress::{Event, Listener, Phase};
 
 /// What is still on its way when a blob is certified. Dropped, it is left to the nodes.
 #[must_use = "dropping it leaves the slow nodes to heal themselves"]
@@ -21,6 +22,7 @@ pub struct Tail {
     /// Nodes that neither confirmed nor failed.
     open: Vec<MemberIndex>,
     reached: Vec<MemberIndex>,
+    listener: Listener,
 }
 
 /// How the tail ended.
@@ -38,18 +40,21 @@ impl Tail {
         pass: Pass,
         open: Vec<MemberIndex>,
         reached: Vec<MemberIndex>,
+        listener: Listener,
     ) -> Self {
         Self {
             cargo,
             pass,
             open,
             reached,
+            listener,
         }
     }
 
     /// Serves the nodes that answer, for at most `limit`. Nodes that have not answered at all are
     /// waited for a moment only.
     pub async fn finish(mut self, limit: Duration) -> TailReport {
+        self.listener.on(Event::Phase { phase: Phase::Tail });
         let deadline = Instant::now() + limit;
         let grace = deadline.min(Instant::now() + GRACE);
         let mut complete = Vec::new();
