@@ -1,7 +1,7 @@
 //! The running chain: one ledger behind a lock, its log, and the task that seals checkpoints. The only place that reads the machine's clock.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -98,11 +98,11 @@ impl Node {
     ) -> Result<T, WriteFailed> {
         let node = self.clone();
         let (result, position) = blocking(move || {
-            let mut inner = node.write();
+            let mut inner = node.write()?;
             let result = change(&mut inner.ledger, now_ms());
-            (result, inner.flush())
+            Ok((result, inner.flush()))
         })
-        .await?;
+        .await??;
         self.work.notify_one();
         self.durable.clone().reach(position).await?;
         Ok(result)
@@ -111,7 +111,7 @@ impl Node {
     /// Reads the ledger; returns when everything that was read is on disk.
     pub(crate) async fn read<T>(&self, read: impl FnOnce(&Ledger) -> T) -> Result<T, WriteFailed> {
         let (result, position) = {
-            let inner = self.lock();
+            let inner = self.lock()?;
             (read(&inner.ledger), inner.writer.tail())
         };
         self.durable.clone().reach(position).await?;
@@ -125,10 +125,10 @@ impl Node {
     ) -> Result<T, WriteFailed> {
         let node = self.clone();
         let (result, position) = blocking(move || {
-            let inner = node.lock();
-            (study(&inner.ledger, now_ms()), inner.writer.tail())
+            let inner = node.lock()?;
+            Ok((study(&inner.ledger, now_ms()), inner.writer.tail()))
         })
-        .await?;
+        .await??;
         self.durable.clone().reach(position).await?;
         Ok(result)
     }
@@ -155,7 +155,7 @@ impl Node {
         self.publish().await?;
         let mut last = Instant::now();
         loop {
-            let busy = self.lock().ledger.has_work();
+            let busy = self.lock()?.ledger.has_work();
             let due = last
                 + if busy {
                     self.cadence.busy
@@ -166,7 +166,7 @@ impl Node {
                 () = stop.cancelled() => return Ok(()),
                 () = self.work.notified(), if !busy => {}
                 () = tokio::time::sleep_until(due) => {
-                    let epoch_ends = self.lock().ledger.epoch_lasts(self.cadence.epoch, now_ms());
+                    let epoch_ends = self.lock()?.ledger.epoch_lasts(self.cadence.epoch, now_ms());
                     self.seal(epoch_ends).await?;
                     last = Instant::now();
                 }
@@ -184,14 +184,18 @@ impl Node {
         Ok(())
     }
 
-    fn lock(&self) -> RwLockReadGuard<'_, Inner> {
-        // A panic inside the ledger has already ended the process's usefulness; readers still see its last consistent state.
-        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Result<RwLockReadGuard<'_, Inner>, WriteFailed> {
+        self.inner.read().map_err(|_| broken())
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
-        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> Result<RwLockWriteGuard<'_, Inner>, WriteFailed> {
+        self.inner.write().map_err(|_| broken())
     }
+}
+
+/// A change ended in a panic: what is in memory may be half of it. What is on disk is whole.
+fn broken() -> WriteFailed {
+    WriteFailed::stopped("an internal error; start the chain again")
 }
 
 async fn blocking<T: Send + 'static>(

@@ -199,6 +199,9 @@ impl Machine<'_, '_, '_> {
                 max_object_size: bytes(limits::PACKAGE_BYTES),
             });
         }
+        // Parsing and linking cost something, too: a step for every byte.
+        let steps = u64::try_from(size).unwrap_or(u64::MAX);
+        self.session.charge(steps).map_err(failure::error)?;
         let runnable = Package::new(PackageInfo {
             storage: package.id,
             original,
