@@ -1,6 +1,6 @@
 //! A local Sui-compatible chain in one process that executes real Move bytecode.
 //!
-//! The synchronous core ([`Ledger`](ledger::Ledger)) is deterministic: everything it does follows from its genesis, the transactions and the
+//! The synchronous core (`ledger::Ledger`) is deterministic: everything it does follows from its genesis, the transactions and the
 //! times it is given. A thin asynchronous shell adds the clock, the log, gRPC and HTTP. See the README for what this chain is not.
 
 mod admin;
