@@ -8,7 +8,6 @@ use std::{collections::HashSet, fmt};
 use bytes::Bytes;
 
 use crate::{
-    drop::RemoveError,
     engine::{Job, Records, StoreFailed},
     index::{Snapshot, Writing},
     key::SliverKey,
@@ -19,7 +18,7 @@ use crate::{
     },
     store::Storage,
     table::{IndexError, volume::VolumeRow},
-    writer::Reply,
+    writer::{Busy, Reply},
 };
 
 /// Compaction stops where all volumes together are this many percent of what is live in them.
@@ -86,39 +85,24 @@ impl fmt::Display for CompactionPlan {
     }
 }
 
-/// Why compaction stopped. What was moved is moved; the next step goes on.
+/// Why space was not given back. Nothing is lost by it but time: the next call goes on.
 #[derive(Debug, thiserror::Error)]
-pub enum CompactError {
+pub enum SpaceError {
     /// The disk is too full to copy anything.
     #[error("the disk is full")]
     DiskFull,
-    /// See [`RemoveError`].
+    /// The index does not answer.
     #[error(transparent)]
-    Other(#[from] RemoveError),
-}
-
-impl From<StoreFailed> for CompactError {
-    fn from(error: StoreFailed) -> Self {
-        Self::Other(error.into())
-    }
-}
-
-impl From<IndexError> for CompactError {
-    fn from(error: IndexError) -> Self {
-        Self::Other(error.into())
-    }
-}
-
-impl From<std::io::Error> for CompactError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Other(error.into())
-    }
-}
-
-impl From<crate::writer::Busy> for CompactError {
-    fn from(error: crate::writer::Busy) -> Self {
-        Self::Other(error.into())
-    }
+    Index(#[from] IndexError),
+    /// The disk does not answer.
+    #[error("volumes cannot be read or removed: {0}")]
+    Io(#[from] std::io::Error),
+    /// Too many writes are waiting.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    /// See [`StoreFailed`].
+    #[error(transparent)]
+    Failed(#[from] StoreFailed),
 }
 
 impl Storage {
@@ -133,7 +117,7 @@ impl Storage {
 
     /// Carries out the plan of the moment, copying at most about `max_bytes`: called at intervals,
     /// that is the byte rate.
-    pub fn compact(&self, max_bytes: u64) -> Result<Compacted, CompactError> {
+    pub fn compact(&self, max_bytes: u64) -> Result<Compacted, SpaceError> {
         let mut done = Compacted::default();
         for (volume, _, _) in self.plan_compaction()?.volumes {
             if done.moved >= max_bytes {
@@ -151,7 +135,7 @@ impl Storage {
     }
 
     /// Moves a volume's live slivers elsewhere; whether all were.
-    fn empty(&self, id: VolumeId, budget: u64, moved: &mut u64) -> Result<bool, CompactError> {
+    fn empty(&self, id: VolumeId, budget: u64, moved: &mut u64) -> Result<bool, SpaceError> {
         let stop = *moved + budget;
         let mut scan = match self.0.reader.file(id) {
             Ok(file) => Some(Scan::new(file)?),
@@ -202,7 +186,7 @@ impl Storage {
         &self,
         key: &SliverKey,
         location: &Location,
-    ) -> Result<Option<Bytes>, CompactError> {
+    ) -> Result<Option<Bytes>, SpaceError> {
         if self.snapshot()?.slivers()?.get(key)?.as_ref() != Some(location) {
             return Ok(None);
         }
@@ -217,7 +201,7 @@ impl Storage {
         &self,
         volume: VolumeId,
         slivers: Vec<(SliverKey, Location, Bytes)>,
-    ) -> Result<(), CompactError> {
+    ) -> Result<(), SpaceError> {
         let (reply, pending) = Reply::new();
         self.0.writer.submit(Box::new(Relocate {
             volume,
@@ -231,7 +215,7 @@ impl Storage {
     }
 
     /// Condemns every sliver that the index believes to be in a volume.
-    fn condemn_all(&self, volume: VolumeId) -> Result<(), CompactError> {
+    fn condemn_all(&self, volume: VolumeId) -> Result<(), SpaceError> {
         let mut from = None;
         loop {
             let slivers = self.snapshot()?.slivers()?;
@@ -270,7 +254,7 @@ struct Relocate {
     payload: usize,
     placed: Vec<Location>,
     full: bool,
-    reply: Reply<(), CompactError>,
+    reply: Reply<(), SpaceError>,
 }
 
 impl Job for Relocate {
@@ -321,7 +305,7 @@ impl Job for Relocate {
     fn finish(&mut self, outcome: Result<(), StoreFailed>) {
         self.reply.send(match outcome {
             Err(failed) => Err(failed.into()),
-            Ok(()) if self.full => Err(CompactError::DiskFull),
+            Ok(()) if self.full => Err(SpaceError::DiskFull),
             Ok(()) => Ok(()),
         });
     }

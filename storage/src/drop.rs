@@ -3,6 +3,7 @@
 use floe_codec::{Axis, ShardIndex};
 
 use crate::{
+    compact::SpaceError,
     engine::{Job, StoreFailed},
     index::Writing,
     inventory::BlobSeq,
@@ -21,23 +22,6 @@ pub enum Dropping {
     Continue(SliverKey),
     /// Nothing points to its volumes any more: [`Storage::remove_retired`] gives the space back.
     Done,
-}
-
-/// Why retired volumes were not removed. Nothing is lost by it but space, and time by trying again.
-#[derive(Debug, thiserror::Error)]
-pub enum RemoveError {
-    /// The index does not answer.
-    #[error(transparent)]
-    Index(#[from] IndexError),
-    /// The disk does not answer.
-    #[error("volumes cannot be removed: {0}")]
-    Io(#[from] std::io::Error),
-    /// Too many writes are waiting.
-    #[error(transparent)]
-    Busy(#[from] Busy),
-    /// See [`StoreFailed`].
-    #[error(transparent)]
-    Failed(#[from] StoreFailed),
 }
 
 impl Storage {
@@ -79,7 +63,7 @@ impl Storage {
     }
 
     /// Deletes the files of volumes that nothing points to any more; how many there were.
-    pub fn remove_retired(&self) -> Result<usize, RemoveError> {
+    pub fn remove_retired(&self) -> Result<usize, SpaceError> {
         let rows = self
             .snapshot()?
             .volumes()?

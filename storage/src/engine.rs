@@ -1,4 +1,4 @@
-//! Group commit: many jobs, one sync of the log, one commit of the index, then the answers.
+//! Group commit: many jobs, one commit of log and index, then the answers.
 //!
 //! Owns the order on which every promise rests: sliver bytes durable, directory durable, index
 //! durable, and only then an acknowledgement. One thread runs it. After a failed write or sync it

@@ -110,16 +110,6 @@ impl Bitmap {
         difference
     }
 
-    /// The bits from `from` on.
-    #[must_use]
-    pub fn starting_at(&self, from: u64) -> Self {
-        let mut rest = *self;
-        for bit in 0..from.min(Self::BITS) {
-            rest.set(bit, false);
-        }
-        rest
-    }
-
     /// How many bits are set.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -152,7 +142,6 @@ mod tests {
         fn bitmaps_are_sets(
             a in prop::collection::btree_set(0..Bitmap::BITS, 0..40),
             b in prop::collection::btree_set(0..Bitmap::BITS, 0..40),
-            from in 0..=Bitmap::BITS,
         ) {
             let of = |set: &std::collections::BTreeSet<u64>| {
                 let mut bitmap = Bitmap::default();
@@ -162,7 +151,6 @@ mod tests {
             let difference = of(&a).without(&of(&b));
             prop_assert!(difference.ones().eq(a.difference(&b).copied()));
             prop_assert_eq!(of(&a).count(), a.len() as u64);
-            prop_assert!(of(&a).starting_at(from).ones().eq(a.range(from..).copied()));
             let mut cleared = of(&a);
             a.iter().for_each(|&bit| cleared.set(bit, false));
             prop_assert_eq!(cleared, Bitmap::default());

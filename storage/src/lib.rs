@@ -30,8 +30,8 @@ mod writer;
 
 pub use audit::Discrepancy;
 pub use collect::{Collected, GcPlan, TOMBSTONE_EPOCHS};
-pub use compact::{CompactError, Compacted, CompactionPlan};
-pub use drop::{Dropping, RemoveError};
+pub use compact::{Compacted, CompactionPlan, SpaceError};
+pub use drop::Dropping;
 pub use engine::StoreFailed;
 pub use follow::{ApplyError, BlobStatus, LedgerPosition};
 pub use inventory::{Bitmap, BlobSeq, InventorySummary};

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, io, sync::Arc};
 use floe_chain::epoch::Epoch;
 
 use crate::{
-    backend::{Backend, FileName, IndexFile},
+    backend::{Backend, FileName, IndexFile, SyncWithIndex},
     engine::Engine,
     index::Index,
     log::{
@@ -150,13 +150,15 @@ impl Storage {
                 _ => {}
             }
         }
-        let index = open_index(&*backend, &stamp, settings)?;
+        let with_index = SyncWithIndex::default();
+        let index = open_index(&backend, &stamp, settings, &with_index)?;
         if !stamped {
             stamp.write(&*backend)?;
         }
         let opening = Opening {
             backend: Arc::clone(&backend),
             index,
+            with_index,
             owner: stamp.owner(),
             report: OpenReport::default(),
         };
@@ -195,9 +197,10 @@ fn index_name() -> FileName {
 }
 
 fn open_index(
-    backend: &dyn Backend,
+    backend: &Arc<dyn Backend>,
     stamp: &Stamp,
     settings: &Settings,
+    with_index: &SyncWithIndex,
 ) -> Result<Index, OpenError> {
     let file = match backend.open(&index_name()) {
         Ok(file) => file,
@@ -210,7 +213,7 @@ fn open_index(
     };
     file.evict()?;
     Ok(Index::open(
-        IndexFile(file),
+        IndexFile::new(Arc::clone(backend), file, with_index),
         stamp.shards,
         settings.index_cache_bytes,
     )?)
@@ -220,6 +223,7 @@ fn open_index(
 struct Opening {
     backend: Arc<dyn Backend>,
     index: Index,
+    with_index: SyncWithIndex,
     owner: Owner,
     report: OpenReport,
 }
@@ -258,7 +262,13 @@ impl Opening {
         })?;
 
         let backend = Arc::clone(&self.backend);
-        let mut appender = Appender::new(backend, self.owner, settings.volume_bytes, next);
+        let mut appender = Appender::new(
+            backend,
+            self.with_index.clone(),
+            self.owner,
+            settings.volume_bytes,
+            next,
+        );
         for (&id, row) in rows.iter().filter(|(_, row)| !row.removed) {
             // The highest number of a shard comes last and is the one that stays.
             self.check_end(id, row, &mut appender)?;

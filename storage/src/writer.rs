@@ -211,10 +211,30 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// When the writer stops, and be it by a panic, nobody goes on waiting for it.
+struct Stopped<'a>(&'a Queue);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        let failed = StoreFailed::new(&"the writer has stopped");
+        let mut state = locked(&self.0.state);
+        state.closed = true;
+        for job in &mut state.jobs {
+            job.finish(Err(failed.clone()));
+        }
+        state.jobs.clear();
+        state.failed.get_or_insert(failed);
+    }
+}
+
 impl Queue {
-    fn push(&self, job: Box<dyn Job>) -> Result<(), Busy> {
+    fn push(&self, mut job: Box<dyn Job>) -> Result<(), Busy> {
         let bytes = job.payload();
         let mut state = locked(&self.state);
+        if state.closed {
+            job.finish(Err(StoreFailed::new(&"the writer has stopped")));
+            return Ok(());
+        }
         let full = state.jobs.len() >= self.max_jobs
             // One job is always taken, however large it is.
             || (state.bytes > 0 && bytes > 0 && state.bytes + bytes > self.max_bytes);
@@ -230,6 +250,7 @@ impl Queue {
 
     /// Runs until the queue is closed and empty.
     fn drain(&self, mut engine: Engine) {
+        let _stopped = Stopped(self);
         while let Some(jobs) = self.take() {
             let bytes: usize = jobs.iter().map(|job| job.payload()).sum();
             let outcome = engine.commit(jobs);

@@ -107,18 +107,6 @@ impl FaultyBackend {
         disk.syncs = 0;
     }
 
-    /// Syncs since the faults were set.
-    #[must_use]
-    pub fn syncs(&self) -> u64 {
-        locked(&self.disk).syncs
-    }
-
-    /// Writes, syncs, creations and removals since the faults were set.
-    #[must_use]
-    pub fn operations(&self) -> u64 {
-        locked(&self.disk).operations
-    }
-
     /// Whether the power is on.
     #[must_use]
     pub fn is_powered(&self) -> bool {

@@ -12,7 +12,7 @@ mod memory;
 
 pub use disk::DiskBackend;
 pub use faulty::{Faults, FaultyBackend};
-pub(crate) use index_file::IndexFile;
+pub(crate) use index_file::{IndexFile, SyncWithIndex};
 pub use memory::MemoryBackend;
 
 /// One directory of files.

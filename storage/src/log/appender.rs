@@ -13,7 +13,7 @@ use super::{
     record::RecordHeader,
     volume::{Owner, VOLUME_HEADER_SIZE, VolumeId},
 };
-use crate::backend::{Backend, File, durably};
+use crate::backend::{Backend, File, SyncWithIndex, durably};
 
 /// Short records are gathered up to this size before they are written.
 const WRITE_BUFFER: usize = 1 << 20;
@@ -22,6 +22,7 @@ const WRITE_BUFFER: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Appender {
     backend: Arc<dyn Backend>,
+    with_index: SyncWithIndex,
     owner: Owner,
     /// A volume that reached this many bytes is not appended to any more.
     volume_size: u64,
@@ -56,12 +57,14 @@ impl Appender {
     /// An appender without active volumes; `next_number` is above that of every volume.
     pub(crate) fn new(
         backend: Arc<dyn Backend>,
+        with_index: SyncWithIndex,
         owner: Owner,
         volume_size: u64,
         next_number: u64,
     ) -> Self {
         Self {
             backend,
+            with_index,
             owner,
             volume_size,
             next_number,
@@ -211,14 +214,13 @@ impl Appender {
         }
     }
 
-    /// Makes everything appended since the last call durable.
+    /// Hands the volumes with unsynced bytes over to be synced with the next commit of the index,
+    /// and syncs the directory if it changed.
     ///
     /// After an error nothing more may be acknowledged until the store was opened again.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
-        let files: Vec<_> = std::mem::take(&mut self.dirty).into_values().collect();
-        if !files.is_empty() {
-            durably(|| self.backend.sync(&files))?;
-        }
+        let dirty = std::mem::take(&mut self.dirty);
+        self.with_index.add(dirty.into_values());
         if self.directory_changed && !cfg!(sabotage = "no_dir_fsync") {
             durably(|| self.backend.sync_directory())?;
         }

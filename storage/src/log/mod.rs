@@ -1,7 +1,7 @@
 //! The sliver log: append-only volume files, one active volume per shard.
 //!
-//! Owns where slivers lie and when they are durable. Knows neither blobs' lives nor the index; who
-//! appends must call [`Appender::sync`] and only then tell anybody.
+//! Owns where slivers lie. Knows neither blobs' lives nor the index's rows; what was appended is
+//! durable with the commit of the index that follows [`Appender::sync`], and exists from then on.
 
 mod appender;
 mod reader;
