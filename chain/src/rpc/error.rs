@@ -209,4 +209,11 @@ impl ChainError {
             _ => None,
         }
     }
+
+    pub(crate) fn malformed(what: impl Into<String>, reason: impl ToString) -> Self {
+        Self::Malformed {
+            what: what.into(),
+            reason: reason.to_string(),
+        }
+    }
 }

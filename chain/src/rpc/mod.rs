@@ -1,6 +1,8 @@
 //! The chain as a service: reading it, writing to it, following its events.
 //!
-//! Three traits; [`MemoryChain`](memory::MemoryChain) implements them for tests and simulation.
+//! Three traits, two implementations: [`SuiChain`] over Sui's gRPC, the same for the main network
+//! and a local devnet, and [`MemoryChain`](memory::MemoryChain) for tests and simulation.
+//! Everything an endpoint says is a claim; what is believed was proved.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +15,22 @@ use crate::epoch::{ChainTime, Epoch};
 use crate::event::{ChainEvent, EventCursor};
 use crate::id::{Address, NetworkId, NodeId, ObjectId};
 
+mod assemble;
+mod contract;
+mod endpoints;
+mod fetch;
+mod follow;
+mod gas;
+mod submit;
+mod sui;
+mod tail;
+mod trust;
+
 pub mod abort;
 pub mod config;
+pub mod drive;
 pub mod error;
+pub mod genesis;
 pub mod keyfile;
 pub mod memory;
 pub mod operation;
@@ -23,9 +38,11 @@ pub mod state;
 pub mod wallet;
 
 pub use config::NetworkConfig;
+pub use endpoints::ClientSettings;
 pub use error::{ChainError, ErrorKind};
 pub use operation::{NodeRegistration, ObjectKind, Operation, Receipt, Room};
 pub use state::{Balance, EpochState, Node, NodeCap, Stake, StorageResource, SystemState};
+pub use sui::{SuiAccount, SuiChain};
 pub use wallet::Wallet;
 
 /// Reads of the chain's present state.

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use sui_crypto::SuiSigner;
 use sui_crypto::ed25519::Ed25519PrivateKey;
+use sui_sdk_types::{Transaction, UserSignature};
 
 use super::error::ChainError;
 use crate::id::Address;
 
 /// An account key (Ed25519, as Sui's wallets use it). Never printed.
+#[derive(Clone)]
 pub struct Wallet {
     key: Ed25519PrivateKey,
     address: Address,
@@ -46,6 +49,10 @@ impl Wallet {
     #[must_use]
     pub fn address(&self) -> Address {
         self.address
+    }
+
+    pub(crate) fn sign(&self, transaction: &Transaction) -> Result<UserSignature, ChainError> {
+        self.key.sign_transaction(transaction).map_err(unusable)
     }
 }
 
