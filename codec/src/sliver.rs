@@ -130,6 +130,20 @@ impl Codec {
         self.extend_bytes(&sliver.segment, sliver.axis, sliver.index, sliver.bytes())
     }
 
+    /// For the benchmark: the hashes of lines of symbols, of which a line is a row or column.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn hash_for_benchmark(&self, symbol_size: usize, lines: &[Vec<u8>]) -> Vec<SliverHash> {
+        let mut hashes = Vec::new();
+        let hash = |line: &Vec<u8>| {
+            let symbols: Vec<&[u8]> = line.chunks_exact(symbol_size).collect();
+            hashes.resize(symbols.len(), [0; 32]);
+            commit::symbol_hashes(self.tier(), &symbols, &mut hashes);
+            SliverHash::from_bytes(Level::sliver().hash(&hashes))
+        };
+        lines.iter().map(hash).collect()
+    }
+
     /// Extends bytes of the right size, whatever they are.
     pub(crate) fn extend_bytes(
         &self,

@@ -18,3 +18,4 @@ mod recover;
 mod stream;
 mod support;
 mod tamper;
+mod tiers;

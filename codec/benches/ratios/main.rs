@@ -1,0 +1,214 @@
+//! The codec against the crates that define it, used straightforwardly: see `docs/performance.md`.
+//!
+//! `cargo bench -p floe-codec --bench ratios -- [--json] [--quick] [--filter TEXT]`
+//!
+//! Each row runs both sides alternately in this process, on the same bytes, one thread, with buffers
+//! that were used before, after asserting that both come to the same result. One row for each tier
+//! that this processor has; the portable tier runs on the crates too and shows what the rest brings.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a benchmark prints, takes the time, and stops at the first surprise"
+)]
+
+mod baseline;
+mod ours;
+
+use std::{sync::Arc, time::Instant};
+
+use baseline::Baseline;
+use clap::Parser;
+use floe_codec::{BlobLayout, Codec, ShardCount, Tier};
+use ours::Ours;
+
+#[derive(Parser)]
+struct Options {
+    /// One JSON object for each row.
+    #[arg(long)]
+    json: bool,
+    /// Small blobs and few rounds: shows that it works.
+    #[arg(long)]
+    quick: bool,
+    /// Only rows whose "name n bytes tier" contains this.
+    #[arg(long, default_value = "")]
+    filter: String,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// One comparison. Times are medians, in seconds.
+struct Row {
+    name: &'static str,
+    n: u16,
+    bytes: usize,
+    threads: usize,
+    tier: Tier,
+    ours_s: f64,
+    baseline: &'static str,
+    baseline_s: f64,
+}
+
+const MIB: usize = 1 << 20;
+
+/// Shard counts and blob sizes of the rows, those of the bars first.
+const CASES: [(u16, usize); 10] = [
+    (1000, 256 * MIB),
+    (1000, 32 * MIB),
+    (1000, MIB),
+    (100, 32 * MIB),
+    (100, MIB),
+    (65, 32 * MIB),
+    (50, 32 * MIB),
+    (25, 32 * MIB),
+    (10, 32 * MIB),
+    (10, MIB),
+];
+
+fn main() {
+    let options = Options::parse();
+    if !options.json {
+        println!(
+            "{:<12} {:>5} {:>10} {:>2} {:<9} {:>9} {:>9} {:>6}  baseline",
+            "name", "n", "bytes", "t", "tier", "ours", "baseline", "ratio"
+        );
+    }
+    for (n, bytes) in CASES {
+        let bytes = if options.quick { bytes.min(MIB) } else { bytes };
+        let rounds = match bytes {
+            _ if options.quick => 1,
+            0..=MIB => 15,
+            _ => 5,
+        };
+        let layout = ShardCount::new(n).unwrap();
+        let layout = BlobLayout::for_shards(layout, bytes.try_into().unwrap()).unwrap();
+        let mut baseline = None;
+        for tier in Tier::ALL.into_iter().filter(|tier| tier.is_available()) {
+            let chosen =
+                |name: &str| format!("{name} {n} {bytes} {tier}").contains(&options.filter);
+            let work: Vec<Work> = WORK.into_iter().filter(|work| chosen(work.0)).collect();
+            if work.is_empty() {
+                continue;
+            }
+            let baseline = baseline.get_or_insert_with(|| Baseline::new(layout, bytes));
+            let mut ours = Ours::new(codec(1, tier), layout, baseline.blob.clone());
+            assert_eq!(ours.id(), *baseline.commitment().id(), "the sides disagree");
+            for (name, against, ours_run, baseline_run) in work {
+                let times = interleave(rounds, || ours_run(&mut ours), || baseline_run(baseline));
+                let (ours_s, baseline_s) = times;
+                Row {
+                    name,
+                    n,
+                    bytes,
+                    threads: 1,
+                    tier,
+                    ours_s,
+                    baseline: against,
+                    baseline_s,
+                }
+                .print(options.json);
+            }
+            if tier == Tier::fastest() && chosen("encode") {
+                let mut two = Ours::new(codec(2, tier), layout, baseline.blob.clone());
+                let (ours_s, baseline_s) = interleave(rounds, || two.encode(), || ours.encode());
+                let (name, baseline) = ("encode", "own single thread");
+                Row {
+                    name,
+                    n,
+                    bytes,
+                    threads: 2,
+                    tier,
+                    ours_s,
+                    baseline,
+                    baseline_s,
+                }
+                .print(options.json);
+            }
+        }
+    }
+}
+
+type Work = (&'static str, &'static str, fn(&mut Ours), fn(&mut Baseline));
+
+const CRATES: &str = "crate of the encoding + blake3 per symbol";
+
+const WORK: [Work; 6] = [
+    ("encode", CRATES, Ours::encode, Baseline::encode),
+    ("metadata", CRATES, Ours::commit, Baseline::encode),
+    (
+        "decode",
+        "crate of the encoding",
+        Ours::decode_only,
+        Baseline::decode_only,
+    ),
+    ("decode-check", CRATES, Ours::decode, Baseline::decode),
+    (
+        "recover-pair",
+        CRATES,
+        Ours::recover_pair,
+        Baseline::recover_pair,
+    ),
+    ("hash", "blake3 per symbol", Ours::hash, Baseline::hash),
+];
+
+fn codec(threads: usize, tier: Tier) -> Codec {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .unwrap();
+    Codec::with(Arc::new(pool), tier)
+}
+
+/// Runs both sides alternately and returns the median time of each. The first round is not counted.
+fn interleave(rounds: usize, mut ours: impl FnMut(), mut baseline: impl FnMut()) -> (f64, f64) {
+    let mut times = (Vec::new(), Vec::new());
+    for _ in 0..=rounds {
+        times.0.push(seconds(&mut ours));
+        times.1.push(seconds(&mut baseline));
+    }
+    let median = |mut times: Vec<f64>| {
+        times.remove(0);
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    (median(times.0), median(times.1))
+}
+
+fn seconds(work: &mut impl FnMut()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64()
+}
+
+impl Row {
+    fn print(&self, json: bool) {
+        let Self {
+            name,
+            n,
+            bytes,
+            threads,
+            tier,
+            ours_s,
+            baseline,
+            baseline_s,
+        } = self;
+        let ratio = baseline_s / ours_s;
+        if json {
+            println!(
+                "{}",
+                serde_json::json!({
+                    "name": name, "n": n, "bytes": bytes, "threads": threads,
+                    "tier": tier.to_string(), "ours_s": ours_s, "baseline": baseline,
+                    "baseline_s": baseline_s, "ratio": ratio,
+                })
+            );
+        } else {
+            println!(
+                "{name:<12} {n:>5} {bytes:>10} {threads:>2} {tier:<9} {ours_s:>9.4} \
+                 {baseline_s:>9.4} {ratio:>6.2}  {baseline}"
+            );
+        }
+    }
+}
