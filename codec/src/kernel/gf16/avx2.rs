@@ -3,8 +3,8 @@
 
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_load_si128, _mm256_and_si256, _mm256_broadcastsi128_si256,
-    _mm256_load_si256, _mm256_set1_epi8, _mm256_shuffle_epi8, _mm256_srli_epi64,
-    _mm256_store_si256, _mm256_xor_si256,
+    _mm256_load_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_srli_epi64, _mm256_store_si256, _mm256_xor_si256,
 };
 
 use super::{
@@ -86,21 +86,28 @@ impl Lanes for Avx2 {
                 _mm256_and_si256(self.high, mask),
                 _mm256_and_si256(_mm256_srli_epi64::<4>(self.high), mask),
             ];
-            let half = |half: usize| {
-                let product = |nibble: usize| {
-                    let table = factor.0[nibble][half].as_ptr().cast::<__m128i>();
-                    let table = _mm256_broadcastsi128_si256(_mm_load_si128(table));
-                    _mm256_shuffle_epi8(table, nibbles[nibble])
-                };
-                _mm256_xor_si256(
-                    _mm256_xor_si256(product(0), product(1)),
-                    _mm256_xor_si256(product(2), product(3)),
-                )
-            };
             Self {
-                low: half(0),
-                high: half(1),
+                low: look_up(factor, 0, &nibbles),
+                high: look_up(factor, 1, &nibbles),
             }
         }
+    }
+}
+
+/// The sum of the products of the four nibbles, as far as it goes to one half of the element.
+///
+/// Not a closure: what lies between the intrinsics and the function that is compiled with the
+/// instructions must be inlined unconditionally.
+#[inline(always)]
+unsafe fn look_up(factor: &Tables, half: usize, nibbles: &[__m256i; 4]) -> __m256i {
+    // SAFETY: the caller has AVX2; tables are aligned to 16 bytes.
+    unsafe {
+        let mut sum = _mm256_setzero_si256();
+        for nibble in 0..4 {
+            let table = factor.0[nibble][half].as_ptr().cast::<__m128i>();
+            let table = _mm256_broadcastsi128_si256(_mm_load_si128(table));
+            sum = _mm256_xor_si256(sum, _mm256_shuffle_epi8(table, nibbles[nibble]));
+        }
+        sum
     }
 }

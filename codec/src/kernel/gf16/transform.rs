@@ -29,18 +29,9 @@ pub(super) unsafe fn forward<L: Lanes, const W: usize>(
         let quarter = span / 4;
         for (start, group) in groups(work, span, used) {
             let at = start + quarter + delta - 1;
-            let (f01, f02, f23) = (&skews[at], &skews[at + quarter], &skews[at + 2 * quarter]);
+            let factors = [&skews[at], &skews[at + quarter], &skews[at + 2 * quarter]];
             // SAFETY: as the caller's.
-            unsafe {
-                quads::<L, W>(group, quarter, |[a, b, c, d]| {
-                    let a = a.add_product(c, f02);
-                    let b = b.add_product(d, f02);
-                    let (c, d) = (c.add(a), d.add(b));
-                    let a = a.add_product(b, f01);
-                    let c = c.add_product(d, f23);
-                    [a, b.add(a), c, d.add(c)]
-                });
-            }
+            unsafe { quads::<L, W>(group, quarter, Forward(factors)) };
         }
         span = quarter;
     }
@@ -48,12 +39,7 @@ pub(super) unsafe fn forward<L: Lanes, const W: usize>(
         for (start, group) in groups(work, 2, used) {
             let factor = &skews[start + delta];
             // SAFETY: as the caller's.
-            unsafe {
-                pairs::<L, W>(group, |[a, b]| {
-                    let a = a.add_product(b, factor);
-                    [a, b.add(a)]
-                });
-            }
+            unsafe { pairs::<L, W>(group, Forward(factor)) };
         }
     }
 }
@@ -75,29 +61,16 @@ pub(super) unsafe fn inverse<L: Lanes, const W: usize>(
     while 4 * quarter <= size {
         for (start, group) in groups(work, 4 * quarter, used) {
             let at = start + quarter + delta - 1;
-            let (f01, f02, f23) = (&skews[at], &skews[at + quarter], &skews[at + 2 * quarter]);
+            let factors = [&skews[at], &skews[at + quarter], &skews[at + 2 * quarter]];
             // SAFETY: as the caller's.
-            unsafe {
-                quads::<L, W>(group, quarter, |[a, b, c, d]| {
-                    let (b, d) = (b.add(a), d.add(c));
-                    let a = a.add_product(b, f01);
-                    let c = c.add_product(d, f23);
-                    let (c, d) = (c.add(a), d.add(b));
-                    [a.add_product(c, f02), b.add_product(d, f02), c, d]
-                });
-            }
+            unsafe { quads::<L, W>(group, quarter, Inverse(factors)) };
         }
         quarter *= 4;
     }
     if 2 * quarter == size {
         let factor = &skews[quarter + delta - 1];
         // SAFETY: as the caller's.
-        unsafe {
-            pairs::<L, W>(work, |[a, b]| {
-                let b = b.add(a);
-                [a.add_product(b, factor), b]
-            });
-        }
+        unsafe { pairs::<L, W>(work, Inverse(factor)) };
     }
 }
 
@@ -134,6 +107,77 @@ pub(super) unsafe fn add_position<L: Lanes, const W: usize>(
     }
 }
 
+/// What one or two layers do to values that meet in them.
+///
+/// A trait and not a closure: everything between the intrinsics and the function that is compiled
+/// with the instructions must be inlined unconditionally, and closures cannot ask for that.
+trait Butterflies<L, const VALUES: usize> {
+    /// # Safety
+    ///
+    /// As [`forward`].
+    unsafe fn apply(&self, values: [L; VALUES]) -> [L; VALUES];
+}
+
+/// Butterflies with the factors of the left pair, across the pairs, and of the right pair; or of the
+/// only pair.
+struct Forward<F>(F);
+
+/// The same, undone.
+struct Inverse<F>(F);
+
+impl<L: Lanes> Butterflies<L, 4> for Forward<[&L::Factor; 3]> {
+    #[inline(always)]
+    unsafe fn apply(&self, [a, b, c, d]: [L; 4]) -> [L; 4] {
+        let [left, across, right] = self.0;
+        // SAFETY: as the caller's.
+        unsafe {
+            let a = a.add_product(c, across);
+            let b = b.add_product(d, across);
+            let (c, d) = (c.add(a), d.add(b));
+            let a = a.add_product(b, left);
+            let c = c.add_product(d, right);
+            [a, b.add(a), c, d.add(c)]
+        }
+    }
+}
+
+impl<L: Lanes> Butterflies<L, 4> for Inverse<[&L::Factor; 3]> {
+    #[inline(always)]
+    unsafe fn apply(&self, [a, b, c, d]: [L; 4]) -> [L; 4] {
+        let [left, across, right] = self.0;
+        // SAFETY: as the caller's.
+        unsafe {
+            let (b, d) = (b.add(a), d.add(c));
+            let a = a.add_product(b, left);
+            let c = c.add_product(d, right);
+            let (c, d) = (c.add(a), d.add(b));
+            [a.add_product(c, across), b.add_product(d, across), c, d]
+        }
+    }
+}
+
+impl<L: Lanes> Butterflies<L, 2> for Forward<&L::Factor> {
+    #[inline(always)]
+    unsafe fn apply(&self, [a, b]: [L; 2]) -> [L; 2] {
+        // SAFETY: as the caller's.
+        unsafe {
+            let a = a.add_product(b, self.0);
+            [a, b.add(a)]
+        }
+    }
+}
+
+impl<L: Lanes> Butterflies<L, 2> for Inverse<&L::Factor> {
+    #[inline(always)]
+    unsafe fn apply(&self, [a, b]: [L; 2]) -> [L; 2] {
+        // SAFETY: as the caller's.
+        unsafe {
+            let b = b.add(a);
+            [a.add_product(b, self.0), b]
+        }
+    }
+}
+
 /// The groups of `span` positions that start below `used`, with where they start.
 #[inline(always)]
 fn groups<const W: usize>(
@@ -152,7 +196,7 @@ fn groups<const W: usize>(
 unsafe fn quads<L: Lanes, const W: usize>(
     group: &mut [Position<W>],
     quarter: usize,
-    butterfly: impl Fn([L; 4]) -> [L; 4],
+    butterflies: impl Butterflies<L, 4>,
 ) {
     let (a, rest) = group.split_at_mut(quarter);
     let (b, rest) = rest.split_at_mut(quarter);
@@ -161,7 +205,7 @@ unsafe fn quads<L: Lanes, const W: usize>(
         for w in 0..W {
             // SAFETY: as the caller's.
             unsafe {
-                let outputs = butterfly([
+                let outputs = butterflies.apply([
                     L::load(&a[w]),
                     L::load(&b[w]),
                     L::load(&c[w]),
@@ -180,14 +224,14 @@ unsafe fn quads<L: Lanes, const W: usize>(
 #[inline(always)]
 unsafe fn pairs<L: Lanes, const W: usize>(
     group: &mut [Position<W>],
-    butterfly: impl Fn([L; 2]) -> [L; 2],
+    butterflies: impl Butterflies<L, 2>,
 ) {
     let (a, b) = group.split_at_mut(group.len() / 2);
     for (a, b) in a.iter_mut().zip(b) {
         for w in 0..W {
             // SAFETY: as the caller's.
             unsafe {
-                let outputs = butterfly([L::load(&a[w]), L::load(&b[w])]);
+                let outputs = butterflies.apply([L::load(&a[w]), L::load(&b[w])]);
                 outputs[0].store(&mut a[w]);
                 outputs[1].store(&mut b[w]);
             }

@@ -40,14 +40,10 @@ impl Lanes for Avx2 {
         let halves = bytes.as_ptr().cast::<__m256i>();
         // SAFETY: the caller has AVX2; 64 bytes are two vectors.
         unsafe {
-            let mask = _mm256_set1_epi8(15);
-            Nibbles([0, 1].map(|half| {
-                let bytes = _mm256_loadu_si256(halves.add(half));
-                [
-                    _mm256_and_si256(bytes, mask),
-                    _mm256_and_si256(_mm256_srli_epi64::<4>(bytes), mask),
-                ]
-            }))
+            Nibbles([
+                nibbles(_mm256_loadu_si256(halves)),
+                nibbles(_mm256_loadu_si256(halves.add(1))),
+            ])
         }
     }
 
@@ -65,18 +61,41 @@ impl Lanes for Avx2 {
     unsafe fn add_product(self, input: Nibbles, factor: &Tables) -> Self {
         // SAFETY: the caller has AVX2; tables are aligned to 16 bytes.
         unsafe {
-            let [low, high] = [0, 1].map(|nibble: usize| {
-                let table = factor.0[nibble].as_ptr().cast::<__m128i>();
-                _mm256_broadcastsi128_si256(_mm_load_si128(table))
-            });
-            Self([0, 1].map(|half: usize| {
-                let [low_nibbles, high_nibbles] = input.0[half];
-                let product = _mm256_xor_si256(
-                    _mm256_shuffle_epi8(low, low_nibbles),
-                    _mm256_shuffle_epi8(high, high_nibbles),
-                );
-                _mm256_xor_si256(self.0[half], product)
-            }))
+            let low = _mm_load_si128(factor.0[0].as_ptr().cast::<__m128i>());
+            let high = _mm_load_si128(factor.0[1].as_ptr().cast::<__m128i>());
+            let tables = [
+                _mm256_broadcastsi128_si256(low),
+                _mm256_broadcastsi128_si256(high),
+            ];
+            Self([
+                add_look_up(self.0[0], tables, input.0[0]),
+                add_look_up(self.0[1], tables, input.0[1]),
+            ])
         }
+    }
+}
+
+// Not closures: what lies between the intrinsics and the function that is compiled with the
+// instructions must be inlined unconditionally.
+
+/// The low and the high nibble of each byte.
+#[inline(always)]
+unsafe fn nibbles(bytes: __m256i) -> [__m256i; 2] {
+    // SAFETY: the caller has AVX2.
+    unsafe {
+        let mask = _mm256_set1_epi8(15);
+        let high = _mm256_srli_epi64::<4>(bytes);
+        [_mm256_and_si256(bytes, mask), _mm256_and_si256(high, mask)]
+    }
+}
+
+/// The sum plus what the tables say of the low and the high nibbles.
+#[inline(always)]
+unsafe fn add_look_up(sum: __m256i, tables: [__m256i; 2], nibbles: [__m256i; 2]) -> __m256i {
+    // SAFETY: the caller has AVX2.
+    unsafe {
+        let low = _mm256_shuffle_epi8(tables[0], nibbles[0]);
+        let high = _mm256_shuffle_epi8(tables[1], nibbles[1]);
+        _mm256_xor_si256(sum, _mm256_xor_si256(low, high))
     }
 }

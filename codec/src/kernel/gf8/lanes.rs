@@ -60,11 +60,11 @@ impl<L: Lanes, const OUT: usize> Map<L, OUT> {
             for (group, outputs) in self.groups.iter().zip(outputs.chunks_mut(OUT)) {
                 // SAFETY: as the caller's.
                 let sums = unsafe { sums::<L, OUT, DEPTH>(group, inputs, start) };
-                for (sums, line) in sums.into_iter().zip(outputs) {
+                for (row, line) in outputs.iter_mut().enumerate() {
                     let (vectors, _) = line[start..start + step].as_chunks_mut();
-                    for (sum, vector) in sums.into_iter().zip(vectors) {
+                    for (depth, vector) in vectors.iter_mut().enumerate() {
                         // SAFETY: as the caller's.
-                        unsafe { sum.store(vector) };
+                        unsafe { sums[row][depth].store(vector) };
                     }
                 }
             }
@@ -73,10 +73,10 @@ impl<L: Lanes, const OUT: usize> Map<L, OUT> {
             for (group, outputs) in self.groups.iter().zip(outputs.chunks_mut(OUT)) {
                 // SAFETY: as the caller's.
                 let sums = unsafe { sums::<L, OUT, 1>(group, inputs, start) };
-                for ([sum], line) in sums.into_iter().zip(outputs) {
+                for (row, line) in outputs.iter_mut().enumerate() {
                     let mut vector = [0; VECTOR];
                     // SAFETY: as the caller's.
-                    unsafe { sum.store(&mut vector) };
+                    unsafe { sums[row][0].store(&mut vector) };
                     let rest = &mut line[start..];
                     let rest_length = rest.len().min(VECTOR);
                     rest[..rest_length].copy_from_slice(&vector[..rest_length]);
