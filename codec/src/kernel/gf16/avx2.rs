@@ -103,10 +103,10 @@ unsafe fn look_up(factor: &Tables, half: usize, nibbles: &[__m256i; 4]) -> __m25
     // SAFETY: the caller has AVX2; tables are aligned to 16 bytes.
     unsafe {
         let mut sum = _mm256_setzero_si256();
-        for nibble in 0..4 {
-            let table = factor.0[nibble][half].as_ptr().cast::<__m128i>();
+        for (tables, nibble) in factor.0.iter().zip(nibbles) {
+            let table = tables[half].as_ptr().cast::<__m128i>();
             let table = _mm256_broadcastsi128_si256(_mm_load_si128(table));
-            sum = _mm256_xor_si256(sum, _mm256_shuffle_epi8(table, nibbles[nibble]));
+            sum = _mm256_xor_si256(sum, _mm256_shuffle_epi8(table, *nibble));
         }
         sum
     }
