@@ -69,9 +69,15 @@ pub enum FailureKind {
     /// Overflow, division by zero, a shift or a cast out of range.
     #[error("arithmetic error")]
     Arithmetic,
-    /// An index beyond a vector, or a vector of another length than expected.
+    /// An index beyond a vector.
     #[error("vector index out of bounds")]
     VectorBounds,
+    /// An element taken from an empty vector.
+    #[error("vector is empty")]
+    VectorEmpty,
+    /// A vector of another length than expected.
+    #[error("vector of another length")]
+    VectorLength,
     /// An enum of another variant than expected.
     #[error("enum of another variant")]
     VariantMismatch,

@@ -12,8 +12,6 @@
 
 mod abilities;
 mod failure;
-#[cfg(feature = "faults")]
-pub mod faults;
 mod interpreter;
 mod limits;
 mod linker;
@@ -23,6 +21,8 @@ mod natives;
 mod objects;
 mod package;
 mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod types;
 mod value;
 

@@ -130,9 +130,15 @@ impl<'w> Session<'w> {
     }
 
     /// Breaks one rule from now on.
-    #[cfg(feature = "faults")]
-    pub fn sabotage(&mut self, fault: crate::faults::Fault) {
+    #[cfg(feature = "testing")]
+    pub fn sabotage(&mut self, fault: crate::testing::Fault) {
         self.machine.fault = Some(fault);
+    }
+
+    /// What BLS natives were asked and answered so far, a line each.
+    #[cfg(feature = "testing")]
+    pub fn tape(&self) -> &[String] {
+        &self.machine.tape
     }
 
     /// Makes a package callable that `world` does not have yet.

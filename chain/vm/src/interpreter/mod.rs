@@ -32,8 +32,11 @@ pub(crate) struct Machine<'w> {
     pub(crate) meter: Meter,
     pub(crate) limits: Limits,
     pub(crate) transaction: TransactionContext,
-    #[cfg(feature = "faults")]
-    pub(crate) fault: Option<crate::faults::Fault>,
+    #[cfg(feature = "testing")]
+    pub(crate) fault: Option<crate::testing::Fault>,
+    /// What BLS natives were asked and answered, a line each.
+    #[cfg(feature = "testing")]
+    pub(crate) tape: Vec<String>,
     frames: Vec<Frame>,
 }
 
@@ -77,8 +80,10 @@ impl<'w> Machine<'w> {
             meter: Meter::new(&limits),
             limits,
             transaction,
-            #[cfg(feature = "faults")]
+            #[cfg(feature = "testing")]
             fault: None,
+            #[cfg(feature = "testing")]
+            tape: Vec::new(),
             frames: Vec::new(),
         }
     }
@@ -151,6 +156,11 @@ impl<'w> Machine<'w> {
         match target.callee {
             Callee::Native(native) => {
                 let arguments = self.memory.stack.split_off(below);
+                #[cfg(feature = "testing")]
+                let question = {
+                    let module = self.linker.module_of(from, target)?;
+                    self.tape_question(&module, target, &arguments)
+                };
                 let returned =
                     natives::call(self, native, &type_arguments, arguments).map_err(|kind| {
                         Trap {
@@ -158,6 +168,10 @@ impl<'w> Machine<'w> {
                             native: Some(target),
                         }
                     })?;
+                #[cfg(feature = "testing")]
+                if let (Some(question), Some(answer)) = (question, &returned) {
+                    self.tape_answer(question, answer);
+                }
                 self.memory.stack.extend(returned);
                 Ok(())
             }

@@ -62,8 +62,8 @@ impl Machine<'_> {
                     let Value::Variant(tag, _) = self.memory.value(&enumeration)? else {
                         return Err(ILL_TYPED_OPERAND.into());
                     };
-                    #[cfg(feature = "faults")]
-                    let tag = &if self.breaks(crate::faults::Fault::SwitchTakesFirst) {
+                    #[cfg(feature = "testing")]
+                    let tag = &if self.breaks(crate::testing::Fault::SwitchTakesFirst) {
                         0
                     } else {
                         *tag
@@ -79,8 +79,8 @@ impl Machine<'_> {
                     let Value::U64(code) = self.pop()? else {
                         return Err(ILL_TYPED_OPERAND.into());
                     };
-                    #[cfg(feature = "faults")]
-                    let code = code ^ u64::from(self.breaks(crate::faults::Fault::AbortCodeOff));
+                    #[cfg(feature = "testing")]
+                    let code = code ^ u64::from(self.breaks(crate::testing::Fault::AbortCodeOff));
                     return Err(FailureKind::Abort { code }.into());
                 }
                 I::LoadConstant(constant) => {
@@ -121,7 +121,7 @@ impl Machine<'_> {
     /// Instructions that touch nothing but the stack and what it refers to.
     fn operate(&mut self, instruction: &Instruction) -> Result<(), FailureKind> {
         use Instruction as I;
-        #[cfg(feature = "faults")]
+        #[cfg(feature = "testing")]
         if let Some(done) = self.sabotage(instruction) {
             return done;
         }

@@ -74,7 +74,7 @@ impl Machine<'_> {
             PlaceMut::Value(Value::Vector(items)) => items.pop(),
             _ => return Err(ILL_TYPED_OPERAND),
         };
-        self.push(last.ok_or(FailureKind::VectorBounds)?)
+        self.push(last.ok_or(FailureKind::VectorEmpty)?)
     }
 
     pub(super) fn vector_unpack(&mut self, count: u16) -> Result<(), FailureKind> {
@@ -84,7 +84,7 @@ impl Machine<'_> {
             _ => return Err(ILL_TYPED_OPERAND),
         };
         if elements.len() != usize::from(count) {
-            return Err(FailureKind::VectorBounds);
+            return Err(FailureKind::VectorLength);
         }
         within(
             Limit::Stack,

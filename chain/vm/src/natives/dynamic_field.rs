@@ -126,8 +126,8 @@ fn remove(call: &mut Call<'_, '_>) -> Outcome {
     let id = call.address()?;
     let position = find(call, parent, id)?;
     let machine = &mut *call.machine;
-    #[cfg(feature = "faults")]
-    if machine.breaks(crate::faults::Fault::RemovedChildStays) {
+    #[cfg(feature = "testing")]
+    if machine.breaks(crate::testing::Fault::RemovedChildStays) {
         return Ok(machine.memory.children.get(position).cloned());
     }
     let place = machine.memory.children.get_mut(position);

@@ -10,8 +10,8 @@ fn emit(call: &mut Call<'_, '_>) -> Outcome {
     let event = call.value()?;
     let contents = call.encode(&event)?;
     let machine = &mut *call.machine;
-    #[cfg(feature = "faults")]
-    if machine.breaks(crate::faults::Fault::EventLost) && machine.objects.events.len() % 2 == 1 {
+    #[cfg(feature = "testing")]
+    if machine.breaks(crate::testing::Fault::EventLost) && machine.objects.events.len() % 2 == 1 {
         return Ok(None);
     }
     machine

@@ -41,8 +41,8 @@ fn sponsor(call: &mut Call<'_, '_>) -> Outcome {
 
 fn fresh_id(call: &mut Call<'_, '_>) -> Outcome {
     let machine = &mut *call.machine;
-    #[cfg(feature = "faults")]
-    if machine.breaks(crate::faults::Fault::IdSkipped) {
+    #[cfg(feature = "testing")]
+    if machine.breaks(crate::testing::Fault::IdSkipped) {
         machine.objects.ids_derived += 1;
     }
     returns(

@@ -68,7 +68,7 @@ impl Items {
         }
     }
 
-    #[cfg(feature = "faults")]
+    #[cfg(feature = "testing")]
     pub(crate) fn reverse(&mut self) {
         self.values.reverse();
     }

@@ -7,6 +7,8 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+pub mod judge;
+
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
@@ -69,7 +71,7 @@ pub fn package(name: &str, id: Address) -> Arc<Package> {
 }
 
 /// Packages and dynamic fields in memory.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct MemoryWorld {
     pub packages: HashMap<Address, Arc<Package>>,
     pub children: HashMap<Address, (Address, StoredObject)>,

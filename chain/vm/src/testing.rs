@@ -1,9 +1,11 @@
-//! Rules a session can be told to break, so that tests can show they would notice. Builds without
-//! the feature `faults` know none of this.
+//! What tests of the VM need of it: rules a session can be told to break, so that tests can show they
+//! would notice, and a record of what BLS natives returned, for the unit-test VM that lacks them.
+//! Builds without the feature `testing` know none of this.
 
 use crate::{
     failure::FailureKind,
     interpreter::Machine,
+    linker::{LinkedModule, Target},
     module::Instruction,
     value::{PlaceMut, Value},
 };
@@ -142,5 +144,64 @@ impl Machine<'_> {
     /// Whether this rule is to be broken.
     pub(crate) fn breaks(&self, fault: Fault) -> bool {
         self.fault == Some(fault)
+    }
+}
+
+impl Machine<'_> {
+    /// The beginning of a line of the tape, if this native is one of those on it:
+    /// `native hex...`, the arguments in order, a list of byte strings as so many words.
+    pub(crate) fn tape_question(
+        &self,
+        module: &LinkedModule,
+        target: Target,
+        arguments: &[Value],
+    ) -> Option<String> {
+        if !["bls12381", "group_ops"].contains(&module.module.name().as_str()) {
+            return None;
+        }
+        let name = module.function_name(target.function)?.as_str();
+        let name = name
+            .trim_start_matches("internal_")
+            .trim_start_matches("bls12381_");
+        let mut line = name.to_owned();
+        for argument in arguments {
+            self.tape_words(argument, &mut line)?;
+        }
+        Some(line)
+    }
+
+    fn tape_words(&self, value: &Value, line: &mut String) -> Option<()> {
+        match value {
+            Value::U8(byte) => word(&[*byte], line),
+            Value::Bytes(bytes) => word(bytes, line),
+            Value::Vector(items) => {
+                for item in items.iter() {
+                    self.tape_words(item, line)?;
+                }
+            }
+            Value::Reference(reference) => {
+                self.tape_words(self.memory.value(reference).ok()?, line)?;
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Completes a line of the tape.
+    pub(crate) fn tape_answer(&mut self, mut line: String, answer: &Value) {
+        line.push_str(" =");
+        match answer {
+            Value::Bool(value) => word(&[u8::from(*value)], &mut line),
+            Value::Bytes(bytes) => word(bytes, &mut line),
+            _ => return,
+        }
+        self.tape.push(line);
+    }
+}
+
+fn word(bytes: &[u8], line: &mut String) {
+    line.push(' ');
+    for byte in bytes {
+        line.push_str(&format!("{byte:02x}"));
     }
 }

@@ -1,0 +1,129 @@
+//! Whatever parses runs to a result or a typed failure, within its limits.
+//!
+//! The input is a module, in practice a mutated one of the framework: it replaces its namesake, and
+//! every function of it is called with zeroes. `SEEDS` must name a directory of real modules (the
+//! corpus itself will do), which the mutated one is linked against.
+#![no_main]
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, LazyLock},
+};
+
+use floe_move_vm::{
+    Argument, Limits, Module, Package, PackageInfo, Session, StoredObject, TransactionContext, Type,
+    Value, World,
+};
+use libfuzzer_sys::fuzz_target;
+use sui_sdk_types::{Address, Digest, StructTag};
+
+static REAL: LazyLock<BTreeMap<Address, Vec<Arc<Module>>>> = LazyLock::new(|| {
+    let directory = std::env::var("SEEDS").expect("SEEDS names a directory of modules");
+    let mut packages: BTreeMap<Address, Vec<Arc<Module>>> = BTreeMap::new();
+    for entry in std::fs::read_dir(directory).expect("SEEDS can be read") {
+        let bytes = std::fs::read(entry.expect("an entry").path()).expect("a file");
+        if let Ok(module) = Module::parse(&bytes) {
+            let modules = packages.entry(*module.address()).or_default();
+            if modules.iter().all(|known| known.name() != module.name()) {
+                modules.push(Arc::new(module));
+            }
+        }
+    }
+    packages
+});
+
+struct Mutated(HashMap<Address, Arc<Package>>);
+
+impl World for Mutated {
+    fn package(&self, storage: &Address) -> Option<Arc<Package>> {
+        self.0.get(storage).cloned()
+    }
+
+    fn child(&self, _: &Address, _: &Address) -> Option<StoredObject> {
+        None
+    }
+
+    fn receive(&self, _: &Address, _: &Address, _: u64) -> Option<StoredObject> {
+        None
+    }
+}
+
+fn world(module: &Arc<Module>) -> Mutated {
+    let mut packages = REAL.clone();
+    let own = packages.entry(*module.address()).or_default();
+    own.retain(|real| real.name() != module.name());
+    own.push(module.clone());
+    let package = |(id, modules)| {
+        let info = PackageInfo {
+            storage: id,
+            original: id,
+            version: 1,
+            linkage: BTreeMap::new(),
+            origins: BTreeMap::new(),
+            modules,
+        };
+        (id, Arc::new(Package::new(info).expect("one module of each name")))
+    };
+    Mutated(packages.into_iter().map(package).collect())
+}
+
+/// The value whose bytes are all zero, if there is one of at most 256 bytes.
+fn zero(session: &mut Session<'_>, kind: &Type) -> Option<Value> {
+    (0..=256).find_map(|length| session.decode(kind, &vec![0; length]).ok())
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(module) = Module::parse(bytes) else {
+        return;
+    };
+    let module = Arc::new(module);
+    let world = world(&module);
+    for (_, handle, _) in module.functions() {
+        let limits = Limits {
+            steps: 40_000,
+            memory: 20_000,
+            ..Limits::default()
+        };
+        let transaction = TransactionContext {
+            digest: Digest::ZERO,
+            sender: Address::TWO,
+            sponsor: None,
+            epoch: 1,
+            epoch_timestamp_ms: 2,
+            reference_gas_price: 3,
+            gas_price: 4,
+            gas_budget: 5,
+        };
+        let mut session = Session::new(&world, transaction, limits);
+        let id = *module.address();
+        let Ok(signature) = session.function(&id, module.name(), &handle.name) else {
+            continue;
+        };
+        let types: Vec<Type> = signature
+            .type_parameters
+            .iter()
+            .map(|constraint| {
+                let coin = session.type_of(&StructTag::gas_coin().into());
+                match (constraint.contains(floe_move_vm::Abilities::KEY), coin) {
+                    (true, Ok(coin)) => coin,
+                    _ => Type::U64,
+                }
+            })
+            .collect();
+        let mut arguments = Vec::new();
+        for parameter in &signature.parameters {
+            let Ok(kind) = parameter.substitute(&types) else {
+                continue;
+            };
+            arguments.push(match &kind {
+                Type::Reference(target) | Type::MutableReference(target) => {
+                    let value = zero(&mut session, target).unwrap_or(Value::Empty);
+                    Argument::Reference(session.hold((**target).clone(), value))
+                }
+                kind => Argument::Value(zero(&mut session, kind).unwrap_or(Value::U64(7))),
+            });
+        }
+        let _ = session.call(&id, module.name(), &handle.name, &types, arguments);
+        let _ = session.finish();
+    }
+});

@@ -1,0 +1,225 @@
+//! Random scenarios: the interpreter predicts every object, event, id and abort code, and the real
+//! Move VM judges.
+//!
+//! ```text
+//! SCENARIOS=300 SEED=1 cargo test --release -p floe-move-vm --test differential -- --nocapture scenarios
+//! ```
+//!
+//! runs that many, in batches of at most 100, and fails if a function of the package or an abort code
+//! was never reached or under half of the operations succeeded. Without the variables a small batch
+//! runs, which need not reach everything.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test stops at the first surprise, and says how far it came"
+)]
+
+mod ledger;
+mod scenario;
+mod script;
+#[path = "../support/mod.rs"]
+mod support;
+mod vault;
+
+use std::collections::BTreeSet;
+
+use floe_move_vm::{module::Visibility, testing::Fault};
+use scenario::{Coverage, Scenario, Target, play};
+use sui_sdk_types::Address;
+use support::{
+    MemoryWorld,
+    judge::{Judge, Verdict, repository},
+};
+
+/// Operations of one scenario, before the one that fails.
+const LENGTH: usize = 17;
+/// Unit tests of one run of the real VM, whose time grows faster than their number.
+const BATCH: usize = 100;
+/// Scenarios of an ordinary test run.
+const FEW: usize = 12;
+
+fn world<T: Target>() -> MemoryWorld {
+    let mut packages = support::framework();
+    packages.push(support::package(T::NAME, Address::ZERO));
+    MemoryWorld::with(packages)
+}
+
+/// Has the real VM run scenarios, ten to a module.
+fn judge<T: Target>(scenarios: &[Scenario], tape: &BTreeSet<String>, scratch: &str) -> Verdict {
+    let judge = Judge::new(&repository().join(T::FOLDER), scratch);
+    for (index, some) in scenarios.chunks(10).enumerate() {
+        let tests: Vec<_> = some.iter().map(|scenario| scenario.text.as_str()).collect();
+        let name = T::NAME;
+        let module = format!(
+            "#[test_only, allow(unused_use, unused_variable, unused_let_mut)]
+module {name}::judged{index};
+use sui::{{bcs, clock, event, random, test_scenario as ts}};
+
+{}",
+            tests.join("\n")
+        );
+        judge.add(&format!("judged{index}"), &module);
+    }
+    let tape: Vec<_> = tape.iter().map(String::as_str).collect();
+    judge.run(&(tape.join("\n") + "\n"))
+}
+
+fn run<T: Target>(target: &T, count: usize, first_seed: u64) -> Coverage {
+    let world = world::<T>();
+    let mut total = Coverage::default();
+    let mut seed = first_seed;
+    for start in (0..count).step_by(BATCH) {
+        let mut scenarios = Vec::new();
+        let mut tape = BTreeSet::new();
+        for _ in start..count.min(start + BATCH) {
+            let played = play(target, world.clone(), seed, LENGTH, &total.aborts, None);
+            seed += 1;
+            total.functions.extend(played.coverage.functions.clone());
+            total.aborts.extend(played.coverage.aborts.clone());
+            total.attempted += played.coverage.attempted;
+            total.succeeded += played.coverage.succeeded;
+            tape.extend(played.tape.clone());
+            scenarios.push(played);
+        }
+        let verdict = judge::<T>(&scenarios, &tape, &format!("{}-{start}", T::NAME));
+        assert!(verdict.passed, "{}", verdict.output);
+        let expected = format!("Total tests: {}; passed: {0}", scenarios.len());
+        assert!(verdict.output.contains(&expected), "{}", verdict.output);
+        println!("{}", verdict.output.trim());
+    }
+    println!(
+        "{count} scenarios, {} of {} operations succeeded, {} functions and {} abort codes reached",
+        total.succeeded,
+        total.attempted,
+        total.functions.len(),
+        total.aborts.len()
+    );
+    assert!(2 * total.succeeded >= total.attempted);
+    total
+}
+
+/// Every function a transaction can call.
+fn entry_points<T: Target>() -> BTreeSet<(String, String)> {
+    let package = support::package(T::NAME, Address::ZERO);
+    let modules = package.modules().values();
+    modules
+        .flat_map(|module| {
+            module
+                .functions()
+                .filter(|(_, _, function)| {
+                    function.visibility == Visibility::Public || function.is_entry
+                })
+                .map(|(_, handle, _)| (module.name().to_string(), handle.name.to_string()))
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Every abort code of the package: its constants named `E...`.
+fn abort_codes<T: Target>() -> BTreeSet<(String, u64)> {
+    let mut codes = BTreeSet::new();
+    let sources = repository().join(T::FOLDER).join("sources");
+    for entry in std::fs::read_dir(sources).unwrap() {
+        let path = entry.unwrap().path();
+        let module = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        for line in std::fs::read_to_string(&path).unwrap().lines() {
+            let constant = line.strip_prefix("const E");
+            let code = constant.and_then(|rest| rest.split_once(": u64 = "));
+            if let Some((_, code)) = code {
+                codes.insert((module.clone(), code.trim_end_matches(';').parse().unwrap()));
+            }
+        }
+    }
+    codes
+}
+
+fn variable(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is no number: {text}")),
+    )
+}
+
+#[test]
+fn scenarios() {
+    let many = variable("SCENARIOS").map(|count| usize::try_from(count).unwrap());
+    let seed = variable("SEED").unwrap_or(1);
+    let reached = run(&vault::Vault, many.unwrap_or(FEW), seed);
+    if many.is_some() {
+        let missing: Vec<_> = entry_points::<vault::Vault>()
+            .difference(&reached.functions)
+            .cloned()
+            .collect();
+        assert!(missing.is_empty(), "functions never called: {missing:?}");
+        let missing: Vec<_> = abort_codes::<vault::Vault>()
+            .difference(&reached.aborts)
+            .cloned()
+            .collect();
+        assert!(missing.is_empty(), "abort codes never reached: {missing:?}");
+    }
+}
+
+/// The first scenario that a fault changes is judged, and must not pass.
+#[test]
+fn every_injected_fault_is_caught() {
+    type Target = vault::Vault;
+    let world = world::<Target>();
+    let mut scenarios = Vec::new();
+    let mut tape = BTreeSet::new();
+    for fault in Fault::ALL {
+        let changed = (1..200).find_map(|seed| {
+            let good = play(
+                &vault::Vault,
+                world.clone(),
+                seed,
+                LENGTH,
+                &BTreeSet::new(),
+                None,
+            );
+            let bad = play(
+                &vault::Vault,
+                world.clone(),
+                seed,
+                LENGTH,
+                &BTreeSet::new(),
+                Some(fault),
+            );
+            // What the BLS natives truly answer is on the tape, whatever the fault says.
+            tape.extend(good.tape);
+            (good.text != bad.text).then_some(bad)
+        });
+        let mut changed = changed.unwrap_or_else(|| panic!("no scenario notices {fault:?}"));
+        changed.text = changed
+            .text
+            .replace("fun scenario", &format!("fun f{fault:?}").to_lowercase());
+        scenarios.push(changed);
+    }
+    let verdict = judge::<Target>(&scenarios, &tape, "vault-faulty");
+    let expected = format!("Total tests: {}; passed: 0; failed: {0}", scenarios.len());
+    assert!(verdict.output.contains(&expected), "{}", verdict.output);
+}
+
+/// A package whose tests need BLS passes nothing without a tape.
+#[test]
+fn without_the_tape_bls_aborts() {
+    let world = world::<vault::Vault>();
+    let scenario = (1..200)
+        .map(|seed| {
+            play(
+                &vault::Vault,
+                world.clone(),
+                seed,
+                LENGTH,
+                &BTreeSet::new(),
+                None,
+            )
+        })
+        .find(|scenario| !scenario.tape.is_empty())
+        .unwrap();
+    let verdict = judge::<vault::Vault>(&[scenario], &BTreeSet::new(), "vault-without-tape");
+    assert!(!verdict.passed);
+    assert!(verdict.output.contains("777"), "{}", verdict.output);
+}
