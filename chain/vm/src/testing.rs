@@ -39,13 +39,11 @@ pub enum Fault {
     AbortCodeOff,
     /// Every BLS signature verifies.
     BlsAlwaysValid,
-    /// A vector of bytes compares by its length.
-    BytesCompareByLength,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 13] = [
         Self::AddWraps,
         Self::DivideRoundsUp,
         Self::LessIncludesEqual,
@@ -59,7 +57,6 @@ impl Fault {
         Self::EventLost,
         Self::AbortCodeOff,
         Self::BlsAlwaysValid,
-        Self::BytesCompareByLength,
     ];
 }
 
@@ -127,14 +124,6 @@ impl Machine<'_> {
                     return None;
                 }
                 stack.truncate(stack.len().checked_sub(2)?);
-            }
-            (Fault::BytesCompareByLength, I::Equal) => {
-                let [.., Value::Bytes(left), Value::Bytes(right)] = &stack[..] else {
-                    return None;
-                };
-                let equal = left.len() == right.len();
-                stack.truncate(stack.len() - 2);
-                stack.push(Value::Bool(equal));
             }
             _ => return None,
         }

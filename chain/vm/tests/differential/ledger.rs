@@ -59,7 +59,7 @@ pub struct Ledger {
     world: MemoryWorld,
     objects: BTreeMap<Address, Object>,
     pub fault: Option<Fault>,
-    /// What BLS natives answered so far.
+    /// What BLS natives answered since it was last emptied.
     pub tape: BTreeSet<String>,
 }
 
@@ -167,6 +167,12 @@ impl Ledger {
         Ok(done)
     }
 
+    /// Executes a call that succeeds, unless a fault is at work.
+    pub fn must(&mut self, sender: Address, number: u64, call: &Call) {
+        let done = self.execute(sender, number, call);
+        assert!(done.is_ok() || self.fault.is_some(), "{:?}", done.err());
+    }
+
     #[expect(clippy::type_complexity, reason = "what happened and what to write")]
     fn attempt(
         &self,
@@ -236,7 +242,7 @@ impl Ledger {
         changes.extend(outcome.deleted.iter().map(|id| (*id, None)));
         for (id, child) in outcome.children {
             match child.change {
-                ChildChange::Unchanged => {}
+                ChildChange::Unchanged => changes.push((id, Some(self.objects[&id].clone()))),
                 ChildChange::Removed => changes.push((id, None)),
                 ChildChange::Written {
                     parent,

@@ -162,44 +162,47 @@ fn scenarios() {
     }
 }
 
-/// The first scenario that a fault changes is judged, and must not pass.
+/// Of the first scenarios that a fault changes, the real VM must refuse one. (Not every one: a fault
+/// that makes an operation fail only leaves it out.)
 #[test]
 fn every_injected_fault_is_caught() {
     type Target = vault::Vault;
+    const CHANGED: usize = 4;
     let world = world::<Target>();
+    let none = BTreeSet::new();
+    let play = |seed, fault| play(&vault::Vault, world.clone(), seed, LENGTH, &none, fault);
     let mut scenarios = Vec::new();
     let mut tape = BTreeSet::new();
     for fault in Fault::ALL {
-        let changed = (1..200).find_map(|seed| {
-            let good = play(
-                &vault::Vault,
-                world.clone(),
-                seed,
-                LENGTH,
-                &BTreeSet::new(),
-                None,
-            );
-            let bad = play(
-                &vault::Vault,
-                world.clone(),
-                seed,
-                LENGTH,
-                &BTreeSet::new(),
-                Some(fault),
-            );
+        let mut changed = 0;
+        for seed in 1..100 {
+            let good = play(seed, None);
+            let mut bad = play(seed, Some(fault));
             // What the BLS natives truly answer is on the tape, whatever the fault says.
             tape.extend(good.tape);
-            (good.text != bad.text).then_some(bad)
-        });
-        let mut changed = changed.unwrap_or_else(|| panic!("no scenario notices {fault:?}"));
-        changed.text = changed
-            .text
-            .replace("fun scenario", &format!("fun f{fault:?}").to_lowercase());
-        scenarios.push(changed);
+            if good.text != bad.text {
+                let name = test_name(fault);
+                bad.text = bad.text.replace("fun scenario", &format!("fun {name}"));
+                scenarios.push(bad);
+                changed += 1;
+            }
+            if changed == CHANGED {
+                break;
+            }
+        }
+        assert!(changed > 0, "no scenario notices {fault:?}");
     }
     let verdict = judge::<Target>(&scenarios, &tape, "vault-faulty");
-    let expected = format!("Total tests: {}; passed: 0; failed: {0}", scenarios.len());
-    assert!(verdict.output.contains(&expected), "{}", verdict.output);
+    for fault in Fault::ALL {
+        let refused = verdict.output.lines().any(|line| {
+            line.contains("FAIL") && line.contains(&format!("::{}_", test_name(fault)))
+        });
+        assert!(refused, "{fault:?} passes\n{}", verdict.output);
+    }
+}
+
+fn test_name(fault: Fault) -> String {
+    format!("{fault:?}").to_lowercase()
 }
 
 /// A package whose tests need BLS passes nothing without a tape.
@@ -217,7 +220,7 @@ fn without_the_tape_bls_aborts() {
                 None,
             )
         })
-        .find(|scenario| !scenario.tape.is_empty())
+        .find(|scenario| scenario.text.contains("registry::certify("))
         .unwrap();
     let verdict = judge::<vault::Vault>(&[scenario], &BTreeSet::new(), "vault-without-tape");
     assert!(!verdict.passed);

@@ -42,6 +42,7 @@ pub struct Coverage {
 pub struct Run {
     pub ledger: Ledger,
     pub dice: Dice,
+    tape: BTreeSet<String>,
     coverage: Coverage,
     script: Script,
     number: u64,
@@ -70,6 +71,7 @@ pub fn play<T: Target>(
     let mut run = Run {
         ledger: Ledger::new(world, fault),
         dice: Dice(seed),
+        tape: BTreeSet::new(),
         coverage: Coverage::default(),
         script: Script::new(T::NAME),
         number: 0,
@@ -92,7 +94,7 @@ pub fn play<T: Target>(
     }
     Scenario {
         text: run.script.finish(&format!("scenario_{seed}")),
-        tape: run.ledger.tape,
+        tape: run.tape,
         coverage: run.coverage,
     }
 }
@@ -134,7 +136,7 @@ impl Run {
         self.coverage.attempted += 1;
         let mut after = self.ledger.clone_objects();
         let result = after.execute(sender, self.number, &call);
-        self.ledger.tape.extend(after.tape.iter().cloned());
+        self.tape.append(&mut after.tape);
         let function = (call.module.to_string(), call.function.to_string());
         match result {
             Ok(done) => {
@@ -156,7 +158,9 @@ impl Run {
                 let known = abort
                     .as_ref()
                     .is_none_or(|abort| self.coverage.aborts.contains(abort));
-                if self.ending && (!known || self.dice.one_in(12)) {
+                // A fault shows most in what fails, so there any failure will do.
+                let chance = if self.ledger.fault.is_some() { 2 } else { 12 };
+                if self.ending && (!known || self.dice.one_in(chance)) {
                     self.coverage.aborts.extend(abort);
                     self.coverage.functions.insert(function);
                     self.next(sender);

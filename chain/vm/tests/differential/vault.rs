@@ -51,7 +51,7 @@ impl Target for Vault {
             "random::create_for_testing(sc.ctx());",
             |ledger, number| {
                 let create = framework("random", "create", vec![Arg::Context]);
-                ledger.execute(SYSTEM, number, &create).unwrap();
+                ledger.must(SYSTEM, number, &create);
             },
         );
         run.given(
@@ -61,7 +61,7 @@ impl Target for Vault {
                 let witness = Value::structure(vec![Value::Bool(false)]).unwrap();
                 let mut init = call("token", "init", ADMIN);
                 init.arguments = vec![Arg::Pure(witness), Arg::Context];
-                ledger.execute(ADMIN, number, &init).unwrap();
+                ledger.must(ADMIN, number, &init);
             },
         );
         run.given(
@@ -70,7 +70,7 @@ impl Target for Vault {
             |ledger, number| {
                 let mut init = call("registry", "init", ADMIN);
                 init.arguments = vec![Arg::Context];
-                ledger.execute(ADMIN, number, &init).unwrap();
+                ledger.must(ADMIN, number, &init);
             },
         );
         let registry = run.ledger.owned(Owner::Shared, "registry", "Registry")[0];
@@ -195,7 +195,7 @@ impl State {
             ],
         );
         run.given_with(SYSTEM, self.random, &statement, |ledger, number| {
-            ledger.execute(SYSTEM, number, &update).unwrap();
+            ledger.must(SYSTEM, number, &update);
         });
         self.round += 1;
     }
@@ -382,7 +382,12 @@ impl State {
         let whom = Arg::Pure(run.dice.pick(&USERS).unwrap().into());
         let registry = Arg::Object(self.registry);
         if run.dice.one_in(3) {
-            let amount = u64_(run.dice.below(1 << 40));
+            let amount = if run.dice.one_in(3) {
+                u64::MAX - run.dice.below(1_000)
+            } else {
+                run.dice.below(1 << 40)
+            };
+            let amount = u64_(amount);
             let arguments = vec![registry, whom, amount];
             Self::perform(run, who, "registry", "shares", arguments);
         } else {
@@ -393,7 +398,7 @@ impl State {
     }
 
     fn parcels(&self, run: &mut Run, who: Address) {
-        let kind = run.dice.below(16);
+        let kind = run.dice.below(20);
         if kind < 3 {
             let weight = if run.dice.one_in(4) { 60_001 } else { 1 };
             let weight = weight + u32::try_from(run.dice.below(3)).unwrap();
@@ -422,12 +427,12 @@ impl State {
         };
         let parcel = Arg::Object(id);
         let (function, arguments) = match kind {
-            5 => {
+            5 | 16 | 17 => {
                 let to = run.dice.pick(&USERS).unwrap();
                 ("send", vec![parcel, Arg::Pure(to.into())])
             }
-            6 => {
-                let secret = run.dice.pick(&["ab", "cd", "xyz"]).unwrap();
+            6 | 18 | 19 => {
+                let secret = run.dice.pick(&["ab", "cd", "ef"]).unwrap();
                 ("seal", vec![parcel, bytes(secret.as_bytes())])
             }
             7 => {
@@ -455,6 +460,7 @@ impl State {
                 let stamp = u128::from(run.dice.below(3)) << 77;
                 ("wrap", vec![parcel, Arg::Pure(stamp.into()), Arg::Context])
             }
+            14 if run.dice.one_in(2) => ("postage", vec![parcel, u64_(run.dice.next())]),
             14 => ("weigh", vec![parcel, text(run)]),
             _ if run.dice.one_in(2) => ("discard", vec![parcel]),
             _ => ("display", vec![parcel, bytes(b"on display"), Arg::Context]),

@@ -117,6 +117,8 @@ public fun display(self: &Parcel, text: vector<u8>, ctx: &mut TxContext) {
 
 public fun read(self: &Plaque): (ID, vector<u8>) { (self.parcel, self.text) }
 
+public fun postage(self: &Parcel, rate: u64): u64 { ((self.weight as u128) * (rate as u128) / 3) as u64 }
+
 public fun weigh(self: &Parcel, name: String): (u32, Option<u64>) {
     let value = if (dynamic_field::exists_(&self.id, name)) {
         option::some(*dynamic_field::borrow<String, u64>(&self.id, name))

@@ -220,12 +220,12 @@ public fun member(self: &Registry, who: address, blob: vector<u8>): (vector<u8>,
     (sui::bcs::to_bytes(member), certified)
 }
 
-/// What `who` would get of `amount`, rounded down, and the rounded-up rest.
+/// What `who` would get of `amount` paid on top of all stake, rounded down, and the new total.
 public fun shares(self: &Registry, who: address, amount: u64): (u64, u64) {
     assert!(self.total > 0, EZeroStake);
     let stake = self.members[who].stake;
     let part = ((amount as u256) * (stake as u256) / (self.total as u256)) as u64;
-    (part, amount - part)
+    (part, self.total + amount)
 }
 
 fun note(self: &mut Registry, entry: Entry) {
