@@ -29,8 +29,20 @@ fn main() {
     packages.push(support::package("corpus", Address::ZERO));
     let world = support::MemoryWorld::with(packages);
     let measured = [
-        ("calls and arithmetic on u64", "generics", "recursive", 24, false),
-        ("all integer widths and BCS", "integers", "all_widths", 3, true),
+        (
+            "calls and arithmetic on u64",
+            "generics",
+            "recursive",
+            24,
+            false,
+        ),
+        (
+            "all integer widths and BCS",
+            "integers",
+            "all_widths",
+            3,
+            true,
+        ),
         ("tables, bags and objects", "objects", "tables", 3, true),
     ];
     for (what, module, function, argument, context) in measured {
@@ -68,5 +80,8 @@ fn parse() {
         start.elapsed()
     });
     let best = times.min().unwrap();
-    println!("parsing {} modules of {bytes} bytes: {best:.2?}", modules.len());
+    println!(
+        "parsing {} modules of {bytes} bytes: {best:.2?}",
+        modules.len()
+    );
 }

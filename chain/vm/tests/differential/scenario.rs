@@ -43,6 +43,7 @@ pub struct Run {
     pub ledger: Ledger,
     pub dice: Dice,
     tape: BTreeSet<String>,
+    tried: BTreeSet<String>,
     coverage: Coverage,
     script: Script,
     number: u64,
@@ -55,7 +56,10 @@ pub struct Run {
 pub struct Scenario {
     /// The test function.
     pub text: String,
+    /// What BLS natives answered in it.
     pub tape: BTreeSet<String>,
+    /// The same, with the operations that were left out.
+    pub tried: BTreeSet<String>,
     pub coverage: Coverage,
 }
 
@@ -72,6 +76,7 @@ pub fn play<T: Target>(
         ledger: Ledger::new(world, fault),
         dice: Dice(seed),
         tape: BTreeSet::new(),
+        tried: BTreeSet::new(),
         coverage: Coverage::default(),
         script: Script::new(T::NAME),
         number: 0,
@@ -80,12 +85,14 @@ pub fn play<T: Target>(
     };
     run.coverage.aborts = seen.clone();
     let mut state = target.begin(&mut run);
-    while run.coverage.succeeded < length {
+    while run.coverage.succeeded < length && !run.failed {
         target.step(&mut state, &mut run);
     }
-    run.next(Address::ZERO);
-    run.script.check_all(&run.ledger);
-    run.ending = true;
+    if !run.failed {
+        run.next(Address::ZERO);
+        run.script.check_all(&run.ledger);
+        run.ending = true;
+    }
     for _ in 0..60 {
         if run.failed {
             break;
@@ -95,6 +102,7 @@ pub fn play<T: Target>(
     Scenario {
         text: run.script.finish(&format!("scenario_{seed}")),
         tape: run.tape,
+        tried: run.tried,
         coverage: run.coverage,
     }
 }
@@ -136,11 +144,13 @@ impl Run {
         self.coverage.attempted += 1;
         let mut after = self.ledger.clone_objects();
         let result = after.execute(sender, self.number, &call);
-        self.tape.append(&mut after.tape);
+        let lines = std::mem::take(&mut after.tape);
+        self.tried.extend(lines.iter().cloned());
         let function = (call.module.to_string(), call.function.to_string());
         match result {
             Ok(done) => {
                 self.coverage.succeeded += 1;
+                self.tape.extend(lines);
                 self.coverage.functions.insert(function);
                 self.next(sender);
                 self.script.call(&self.ledger, &after, &call, Some(&done));
@@ -158,9 +168,10 @@ impl Run {
                 let known = abort
                     .as_ref()
                     .is_none_or(|abort| self.coverage.aborts.contains(abort));
-                // A fault shows most in what fails, so there any failure will do.
-                let chance = if self.ledger.fault.is_some() { 2 } else { 12 };
-                if self.ending && (!known || self.dice.one_in(chance)) {
+                let wrong =
+                    self.ledger.fault.is_some() && self.succeeds_without_fault(sender, &call);
+                if wrong || (self.ending && (!known || self.dice.one_in(12))) {
+                    self.tape.extend(lines);
                     self.coverage.aborts.extend(abort);
                     self.coverage.functions.insert(function);
                     self.next(sender);
@@ -171,6 +182,13 @@ impl Run {
                 None
             }
         }
+    }
+
+    /// Whether the call is one that only the fault makes fail.
+    fn succeeds_without_fault(&self, sender: Address, call: &Call) -> bool {
+        let mut healthy = self.ledger.clone_objects();
+        healthy.fault = None;
+        healthy.execute(sender, self.number, call).is_ok()
     }
 }
 
