@@ -21,6 +21,8 @@ pub(super) fn error(failure: impl Into<ExecutionFailure>) -> ExecutionError {
         (
             FailureKind::Arithmetic
             | FailureKind::VectorBounds
+            | FailureKind::VectorEmpty
+            | FailureKind::VectorLength
             | FailureKind::VariantMismatch
             | FailureKind::ValueDepth(_)
             | FailureKind::Limit { .. },
