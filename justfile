@@ -11,3 +11,7 @@ lint:
 # Format the tree.
 fmt:
     cargo fmt --all
+
+# The end-to-end story: a local network of ten processes, stores, reads, kills.
+story:
+    cargo build -p floe && tests/story.sh

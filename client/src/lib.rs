@@ -4,6 +4,7 @@
 pub mod advice;
 pub mod chain;
 pub mod config;
+mod connect;
 pub mod disk;
 pub mod network;
 pub mod owned;
@@ -13,6 +14,8 @@ pub mod read;
 pub mod status;
 pub mod store;
 mod verdict;
+
+pub use connect::{ConnectError, open_wallet};
 
 use std::{
     path::PathBuf,

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use floe_chain::id::{ChainId, NodeId, SystemId};
 use serde::{Deserialize, Serialize};
 use toml_example::TomlExample;
 
@@ -54,20 +55,34 @@ pub struct ChainConfig {
     /// The chain's identifier (digest of its genesis checkpoint, base58). An endpoint of another
     /// chain is refused.
     #[toml_example(default = "4btiuiMPvEENsttpZC7CZ53DruC3MAgfznDbASZ7DR6S")]
-    pub chain_id: String,
+    pub chain_id: ChainId,
 
     /// The Floe `System` object.
     #[toml_example(default = "0x0000000000000000000000000000000000000000000000000000000000000000")]
-    pub system_object: String,
+    pub system_object: SystemId,
 
-    /// The node's pool object: its identity on chain, printed by `floe node register`.
+    /// The node's pool object: its identity on chain, printed when it is registered.
     #[toml_example(default = "0x0000000000000000000000000000000000000000000000000000000000000000")]
-    pub node_id: String,
+    pub node_id: NodeId,
 
-    /// A file with the validator committee that anchors trust in checkpoints, as written by
-    /// `floe devnet` (`devnet.json`).
-    #[toml_example(default = "devnet.json")]
-    pub anchor: PathBuf,
+    /// The validator committee to trust, in hexadecimal, as `floe devnet` writes it (`anchor` in
+    /// `devnet.json`). Without it the endpoints are believed.
+    #[toml_example(default = "")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub trust_anchor: String,
+}
+
+impl ChainConfig {
+    /// What the chain client needs of it.
+    #[must_use]
+    pub fn network(&self) -> floe_chain::rpc::NetworkConfig {
+        floe_chain::rpc::NetworkConfig {
+            urls: self.urls.clone(),
+            chain_id: self.chain_id,
+            system_object: self.system_object,
+            trust_anchor: Some(self.trust_anchor.clone()).filter(|anchor| !anchor.is_empty()),
+        }
+    }
 }
 
 /// One line in each file, readable by the owner only (mode 0600), or the node refuses to start.
@@ -220,7 +235,6 @@ impl NodeConfig {
         let folder = path.parent().unwrap_or(Path::new(""));
         for file in [
             &mut config.data_dir,
-            &mut config.chain.anchor,
             &mut config.keys.identity,
             &mut config.keys.protocol,
             &mut config.keys.wallet,

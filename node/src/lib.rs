@@ -1,4 +1,19 @@
-//! A Floe storage node.
+//! A Floe storage node: the one place where storage meets the network and the chain.
+//!
+//! Tasks, all under one [`supervisor::Supervisor`]: the follower (checkpoints into the ledger, view
+//! of the epoch), the epoch driver (steps that are due), the data plane (answers peers), the admin
+//! door. They share [`Node`] and learn of each other's work through its view.
 
+pub mod admin;
 pub mod config;
+pub mod epoch;
+pub mod follower;
+pub mod health;
+mod node;
+mod retry;
+pub mod run;
+pub mod service;
 pub mod supervisor;
+pub mod view;
+
+pub use node::Node;

@@ -3,4 +3,5 @@
 
 pub mod deploy;
 pub mod faucet;
+pub mod local;
 pub mod packages;

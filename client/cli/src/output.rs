@@ -1,0 +1,86 @@
+//! What goes to stdout: records, each as text for people or one line of JSON for programs. The
+//! types here are the JSON schema (`schema.md`); a change of meaning raises [`VERSION`].
+
+use std::{
+    fmt::Display,
+    io::{self, IsTerminal, Write},
+};
+
+use serde::Serialize;
+
+use crate::{
+    args::{Common, Progress},
+    fault::Fault,
+};
+
+/// Version of every JSON line.
+pub(crate) const VERSION: u32 = 1;
+
+/// How this run talks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    pub(crate) json: bool,
+    pub(crate) progress: Progress,
+    pub(crate) terminal: bool,
+}
+
+/// A result: `TYPE` names it in JSON, `Display` is what people read.
+pub(crate) trait Record: Serialize + Display {
+    const TYPE: &'static str;
+}
+
+#[derive(Serialize)]
+struct Line<'a, R> {
+    v: u32,
+    r#type: &'a str,
+    #[serde(flatten)]
+    record: &'a R,
+}
+
+impl Output {
+    pub(crate) fn new(common: &Common) -> Self {
+        let terminal = io::stderr().is_terminal();
+        let progress = match common.progress {
+            Progress::Auto if common.json => Progress::Json,
+            Progress::Auto if !terminal => Progress::Lines,
+            chosen => chosen,
+        };
+        Self {
+            json: common.json,
+            progress,
+            terminal,
+        }
+    }
+
+    /// Prints one result to stdout.
+    pub(crate) fn print<R: Record>(&self, record: &R) -> Result<(), Fault> {
+        let mut text = if self.json {
+            json_line(R::TYPE, record)
+        } else {
+            record.to_string()
+        };
+        text.push('\n');
+        let mut stdout = io::stdout().lock();
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush())
+            .map_err(Fault::stdout)
+    }
+
+    /// Says something to people; programs do not see it.
+    pub(crate) fn say(&self, text: impl Display) {
+        if !self.json {
+            eprintln!("{text}");
+        }
+    }
+}
+
+/// One versioned line of JSON without its newline.
+pub(crate) fn json_line<R: Serialize>(kind: &str, record: &R) -> String {
+    let line = Line {
+        v: VERSION,
+        r#type: kind,
+        record,
+    };
+    serde_json::to_string(&line).expect("records have string keys and no failing serializer")
+}

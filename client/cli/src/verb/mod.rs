@@ -1,0 +1,123 @@
+//! The verbs, one file each, and the loop around them: runtime, Ctrl-C, exit code.
+
+mod completions;
+mod config;
+mod cost;
+mod devnet;
+mod extend;
+mod health;
+mod info;
+mod key;
+mod ls;
+mod node;
+mod read;
+mod resume;
+mod rm;
+mod status;
+mod store;
+mod testnet;
+mod verify;
+mod wallet;
+
+use clap::Subcommand;
+
+use crate::{args::Floe, context::Context, exit::Exit, fault::Fault, output::Output, service};
+
+/// What `floe` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Store a file; prints the blob's id once it is certified
+    Store(store::Args),
+    /// Read a blob, verified
+    Read(read::Args),
+    /// List the wallet's blobs
+    Ls(ls::Args),
+    /// What the network says about a blob
+    Status(status::Args),
+    /// Pay for more epochs
+    Extend(extend::Args),
+    /// Give deletable blobs up
+    Rm(rm::Args),
+    /// What storing costs
+    Cost(cost::Args),
+    /// Check that a blob is readable, or that a file is the blob
+    Verify(verify::Args),
+    /// List interrupted stores, or go on with one
+    Resume(resume::Args),
+    /// The network: epoch, committee, prices
+    Info(info::Args),
+    /// How the nodes are
+    Health(health::Args),
+    /// The account that pays
+    Wallet(wallet::Args),
+    /// Key files of a storage node
+    Key(key::Args),
+    /// Settings and where they come from
+    Config(config::Args),
+    /// Run a local chain for development
+    Devnet(floe_devnet::Args),
+    /// Run a storage node
+    Node(node::Args),
+    /// Lay out a local network
+    Testnet(testnet::Args),
+    /// Completions for a shell, on stdout
+    Completions(completions::Args),
+}
+
+impl Verb {
+    fn is_service(&self) -> bool {
+        matches!(self, Self::Devnet(_) | Self::Node(_))
+    }
+}
+
+/// Runs one verb to its end or to Ctrl-C.
+pub(crate) fn run(arguments: Floe, output: &Output) -> Result<Exit, Fault> {
+    let mut context = Context::new(arguments.common, *output);
+    let runtime = tokio::runtime::Runtime::new().map_err(Fault::runtime)?;
+    let service = arguments.verb.is_service();
+    let interrupted = async move {
+        // Services end themselves on a signal, in their own time.
+        if service {
+            std::future::pending().await
+        } else {
+            service::interrupted().await
+        }
+    };
+    let result = runtime.block_on(async {
+        tokio::pin!(interrupted);
+        tokio::select! {
+            result = go(arguments.verb, &mut context) => result,
+            () = interrupted => Err(Fault::Interrupted { resume: None }),
+        }
+    });
+    // A read from a terminal cannot be cancelled and must not hold the process.
+    runtime.shutdown_background();
+    let resume = context.end();
+    match result {
+        Err(Fault::Interrupted { .. }) => Err(Fault::Interrupted { resume }),
+        other => other,
+    }
+}
+
+async fn go(verb: Verb, context: &mut Context) -> Result<Exit, Fault> {
+    match verb {
+        Verb::Store(args) => args.run(context).await,
+        Verb::Read(args) => args.run(context).await,
+        Verb::Ls(args) => args.run(context).await,
+        Verb::Status(args) => args.run(context).await,
+        Verb::Extend(args) => args.run(context).await,
+        Verb::Rm(args) => args.run(context).await,
+        Verb::Cost(args) => args.run(context).await,
+        Verb::Verify(args) => args.run(context).await,
+        Verb::Resume(args) => args.run(context).await,
+        Verb::Info(args) => args.run(context).await,
+        Verb::Health(args) => args.run(context).await,
+        Verb::Wallet(args) => args.run(context).await,
+        Verb::Key(args) => args.run(context),
+        Verb::Config(args) => args.run(context),
+        Verb::Devnet(args) => devnet::run(args).await,
+        Verb::Node(args) => args.run().await,
+        Verb::Testnet(args) => args.run().await,
+        Verb::Completions(args) => args.run(),
+    }
+}

@@ -1,0 +1,92 @@
+//! `floe node`: runs a storage node.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use floe_client::advice::{Advice, ErrorKind};
+use floe_node::{
+    config::{ConfigError, NodeConfig},
+    run::RunError,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{exit::Exit, fault::Fault, service};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the node of a configuration file until a signal ends it
+    Run {
+        /// The configuration; `floe node example` prints one with every key explained
+        #[arg(long, default_value = "node.toml")]
+        config: PathBuf,
+    },
+    /// Print a configuration with every key, its default and what it means
+    Example,
+}
+
+/// Why the node did not start or stopped.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl Advice for Ended {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Config(_) => ErrorKind::FixConfig,
+            Self::Run(
+                RunError::KeyFile(_)
+                | RunError::Key { .. }
+                | RunError::Chain(_)
+                | RunError::DataDir { .. }
+                | RunError::Bind { .. }
+                | RunError::Codec(_),
+            ) => ErrorKind::FixConfig,
+            Self::Run(RunError::Stopped(_) | RunError::Drain(_)) => ErrorKind::Bug,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "node.config",
+            Self::Run(RunError::KeyFile(_) | RunError::Key { .. }) => "node.key",
+            Self::Run(RunError::Chain(_)) => "node.chain",
+            Self::Run(RunError::DataDir { .. }) => "node.data_dir",
+            Self::Run(RunError::Bind { .. }) => "node.bind",
+            Self::Run(RunError::Codec(_)) => "node.codec",
+            Self::Run(RunError::Stopped(_)) => "node.stopped",
+            Self::Run(RunError::Drain(_)) => "node.drain",
+        }
+    }
+}
+
+impl Args {
+    pub(crate) async fn run(self) -> Result<Exit, Fault> {
+        match self.verb {
+            Verb::Run { config } => {
+                service::log();
+                let config = NodeConfig::load(&config).map_err(Ended::from)?;
+                let shutdown = CancellationToken::new();
+                let signal = shutdown.clone();
+                tokio::spawn(async move {
+                    service::interrupted().await;
+                    signal.cancel();
+                });
+                floe_node::run::run(config, shutdown)
+                    .await
+                    .map_err(Ended::from)?;
+            }
+            Verb::Example => print!("{}", NodeConfig::example()),
+        }
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,119 @@
+//! `floe read ID`: verified bytes to stdout or to a file that appears only when it is complete.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use floe_client::{plan::ByteRange, read::Reader};
+use floe_codec::BlobId;
+use serde::Serialize;
+
+use crate::{
+    context::Context,
+    exit::Exit,
+    fault::{Fault, WriteFailed},
+    output::Record,
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The blob's id
+    #[arg(value_name = "ID")]
+    blob: BlobId,
+    /// Where the bytes go; - is standard output
+    #[arg(short, long, value_name = "FILE|-", default_value = "-")]
+    output: PathBuf,
+    /// Only these bytes: A-B (both included), A- or -N (the last N)
+    #[arg(
+        long,
+        value_name = "RANGE",
+        default_value = "0-",
+        allow_hyphen_values = true,
+        hide_default_value = true
+    )]
+    range: ByteRange,
+}
+
+/// A file that was written.
+#[derive(Debug, Serialize)]
+struct Written {
+    blob: BlobId,
+    bytes: u64,
+    file: PathBuf,
+}
+
+impl Record for Written {
+    const TYPE: &'static str = "read";
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())
+    }
+}
+
+impl Args {
+    pub(crate) async fn run(self, context: &mut Context) -> Result<Exit, Fault> {
+        let range = if self.range == ByteRange::From(0) {
+            ByteRange::All
+        } else {
+            self.range
+        };
+        let client = context.client().await?;
+        let mut reader = client.read(self.blob, range, context.listener()).await?;
+        if self.output.as_os_str() == "-" {
+            copy(&mut reader, &mut io::stdout(), Fault::stdout).await?;
+            return Ok(Exit::Ok);
+        }
+        let failed = |source| Fault::from(WriteFailed::new(&self.output, source));
+        let directory = match self.output.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut file = tempfile::Builder::new();
+        let mut file = file
+            .prefix(".floe-read-")
+            .tempfile_in(directory)
+            .map_err(failed)?;
+        let bytes = copy(&mut reader, file.as_file_mut(), failed).await?;
+        file.as_file().sync_all().map_err(failed)?;
+        open_to_others(file.as_file()).map_err(failed)?;
+        file.persist(&self.output).map_err(|e| failed(e.error))?;
+        context.output.print(&Written {
+            blob: self.blob,
+            bytes,
+            file: self.output.clone(),
+        })?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// Temporary files are private; the result is a file like any other.
+#[cfg(unix)]
+fn open_to_others(file: &std::fs::File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn open_to_others(_: &std::fs::File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Passes verified bytes on as they come.
+async fn copy(
+    reader: &mut Reader,
+    to: &mut impl Write,
+    failed: impl Fn(io::Error) -> Fault,
+) -> Result<u64, Fault> {
+    let mut total = 0;
+    while let Some(bytes) = reader.next().await {
+        let bytes = bytes?;
+        to.write_all(&bytes).map_err(&failed)?;
+        total += bytes.len() as u64;
+    }
+    to.flush().map_err(&failed)?;
+    Ok(total)
+}

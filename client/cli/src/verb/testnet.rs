@@ -1,0 +1,87 @@
+//! `floe testnet`: lays out a local network in a folder; `testnet/up.sh` starts its processes.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use floe_client::advice::{Advice, ErrorKind};
+use floe_codec::{ShardCount, ShardCountError};
+use floe_testnet::local::{LocalError, LocalSettings, create};
+
+use crate::{exit::Exit, fault::Fault};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Deploy the contracts on a running local chain, register nodes, open epoch 1
+    Deploy {
+        /// Folder of the network; DIR/devnet/devnet.json describes the chain
+        #[arg(long)]
+        dir: PathBuf,
+        /// Storage nodes
+        #[arg(long, default_value_t = 10)]
+        nodes: u16,
+        /// Shards spread over them
+        #[arg(long, default_value_t = 50)]
+        shards: u16,
+        /// Node I takes this port + 1 + 2 I and the next; 0 takes free ones
+        #[arg(long, default_value_t = 0)]
+        port_base: u16,
+        /// Folder with the compiled contracts
+        #[arg(long, default_value = "target/move")]
+        packages: PathBuf,
+        /// Length of an epoch in seconds
+        #[arg(long, default_value_t = 3_600)]
+        epoch_seconds: u64,
+    },
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Shards(#[from] ShardCountError),
+    #[error(transparent)]
+    Local(#[from] LocalError),
+}
+
+impl Advice for Failed {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::FixConfig
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Shards(_) => "testnet.shards",
+            Self::Local(LocalError::Port { .. } | LocalError::PortRange { .. }) => "testnet.port",
+            Self::Local(_) => "testnet.deploy",
+        }
+    }
+}
+
+impl Args {
+    pub(crate) async fn run(self) -> Result<Exit, Fault> {
+        let Verb::Deploy {
+            dir,
+            nodes,
+            shards,
+            port_base,
+            packages,
+            epoch_seconds,
+        } = self.verb;
+        let settings = LocalSettings {
+            devnet: dir.join("devnet").join("devnet.json"),
+            dir,
+            packages,
+            nodes,
+            shards: ShardCount::new(shards).map_err(Failed::from)?,
+            port_base,
+            epoch_ms: epoch_seconds.saturating_mul(1_000),
+        };
+        create(&settings).await.map_err(Failed::from)?;
+        Ok(Exit::Ok)
+    }
+}

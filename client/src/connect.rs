@@ -1,0 +1,111 @@
+//! From settings to a working client: endpoints, wallet, an identity of its own for this run.
+
+use std::{path::PathBuf, sync::Arc};
+
+use floe_chain::rpc::{
+    ChainError, ChainWrite, NetworkConfig, SuiChain, Wallet,
+    keyfile::{KeyFileError, read_secret_line},
+};
+use floe_codec::{Codec, CodecError};
+use floe_p2p::{
+    identity::Identity,
+    plane::DataPlane,
+    transport::quic::{BindError, QuicSettings, QuicTransport},
+};
+
+use crate::{
+    Client, Parts, Patience,
+    advice::{Advice, ErrorKind},
+    config::{Config, ConfigError},
+};
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The settings do not suffice.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The chain is not reachable, or not the one configured.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The wallet's key file is unusable.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    /// No UDP port can be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The coder does not start.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+}
+
+impl Advice for ConnectError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Config(error) => error.kind(),
+            Self::Chain(error) => Advice::kind(error),
+            Self::KeyFile(_) => ErrorKind::Unauthorized,
+            Self::Bind(_) | Self::Codec(_) => ErrorKind::FixConfig,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Config(error) => error.code(),
+            Self::Chain(error) => error.code(),
+            Self::KeyFile(KeyFileError::Permissions { .. }) => "wallet.permissions",
+            Self::KeyFile(_) => "wallet.key_file",
+            Self::Bind(_) => "network.bind",
+            Self::Codec(_) => "codec.start",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::Chain(error) => error.hint(),
+            Self::KeyFile(_) => Some(
+                "the setting `wallet.key` names the file; `floe wallet new FILE` makes one"
+                    .to_owned(),
+            ),
+            Self::Bind(_) | Self::Codec(_) => None,
+        }
+    }
+}
+
+/// The account of a key file.
+///
+/// # Errors
+/// The file is unreadable, readable by others, or no key.
+pub fn open_wallet(path: &std::path::Path) -> Result<Wallet, ConnectError> {
+    Ok(Wallet::from_line(&read_secret_line(path)?)?)
+}
+
+impl Client {
+    /// Connects as the settings say. Reading works without a wallet. Must be called within a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect(config: &Config) -> Result<Self, ConnectError> {
+        let settings = config.settings()?;
+        let network: NetworkConfig = config.network()?;
+        let wallet = settings
+            .wallet_key
+            .as_ref()
+            .map(|path: &PathBuf| open_wallet(path));
+        let wallet = wallet.transpose()?;
+        let chain = SuiChain::connect(&network).await?;
+        let wallet = wallet.map(|wallet| Arc::new(chain.account(wallet)) as Arc<dyn ChainWrite>);
+        let transport = QuicTransport::bind(&Identity::generate(), QuicSettings::client())?;
+        let plane = DataPlane::client_only(Arc::new(transport));
+        Ok(Self::new(Parts {
+            chain: Arc::new(chain),
+            wallet,
+            peers: plane.client().clone(),
+            codec: Codec::new(0)?,
+            state_dir: settings.state_dir,
+            patience: Patience::default(),
+        }))
+    }
+}

@@ -1,0 +1,157 @@
+//! The operator's door: `/live`, `/ready`, `/status` and `/metrics` over HTTP. It answers and changes
+//! nothing.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use floe_codec::Axis;
+use prometheus_client::registry::Registry;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{health, node::Node};
+
+/// The operator's door cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot serve the admin interface on {address}")]
+pub struct AdminError {
+    /// Where.
+    pub address: SocketAddr,
+    source: std::io::Error,
+}
+
+/// What a node says of itself.
+///
+/// # Layout
+/// JSON, `version` 1. Fields are added, never renamed.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    version: u8,
+    node: String,
+    chain: String,
+    system: String,
+    software: &'static str,
+    ready: bool,
+    reasons: Vec<Reason>,
+    epoch: u32,
+    cursor: String,
+    alarm: Option<String>,
+    shards: Vec<ShardStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct Reason {
+    code: String,
+    advice: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct ShardStatus {
+    shard: u16,
+    missing_primary: u64,
+    missing_secondary: u64,
+}
+
+struct Door {
+    node: Arc<Node>,
+    metrics: Registry,
+}
+
+/// Serves until the token is cancelled.
+///
+/// # Errors
+///
+/// The address cannot be bound, or the listener fails.
+pub(crate) async fn serve(
+    address: SocketAddr,
+    node: Arc<Node>,
+    metrics: Registry,
+    token: CancellationToken,
+) -> Result<(), AdminError> {
+    let failed = |source| AdminError { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let router = Router::new()
+        .route("/live", get(|| async { "live\n" }))
+        .route("/ready", get(ready))
+        .route("/status", get(status))
+        .route("/metrics", get(metrics_text))
+        .with_state(Arc::new(Door { node, metrics }));
+    axum::serve(listener, router)
+        .with_graceful_shutdown(token.cancelled_owned())
+        .await
+        .map_err(failed)
+}
+
+async fn ready(State(door): State<Arc<Door>>) -> Response {
+    let reasons = reasons(&door.node);
+    let code = if reasons.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (code, Json(reasons)).into_response()
+}
+
+async fn status(State(door): State<Arc<Door>>) -> Response {
+    let node = Arc::clone(&door.node);
+    match node.blocking(status_of).await {
+        Ok(Ok(status)) => Json(status).into_response(),
+        Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn metrics_text(State(door): State<Arc<Door>>) -> Response {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let mut text = String::new();
+    match prometheus_client::encoding::text::encode(&mut text, &door.metrics) {
+        Ok(()) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+fn reasons(node: &Node) -> Vec<Reason> {
+    let reason = |reason| Reason {
+        code: format!("{reason:?}"),
+        advice: health::advice(reason),
+    };
+    health::not_ready(node).into_iter().map(reason).collect()
+}
+
+fn status_of(node: &Node) -> Result<Status, floe_storage::IndexError> {
+    let view = node.view();
+    let mut shards = Vec::new();
+    for shard in node.shards() {
+        let missing = |axis| {
+            node.storage()
+                .inventory(shard, axis)
+                .map(|summary| summary.missing)
+        };
+        shards.push(ShardStatus {
+            shard: shard.get(),
+            missing_primary: missing(Axis::Primary)?,
+            missing_secondary: missing(Axis::Secondary)?,
+        });
+    }
+    let reasons = reasons(node);
+    Ok(Status {
+        version: 1,
+        node: node.id().to_string(),
+        chain: node.network().chain.to_string(),
+        system: node.network().system.to_string(),
+        software: concat!("floe/", env!("CARGO_PKG_VERSION")),
+        ready: reasons.is_empty(),
+        reasons,
+        epoch: view.epoch.get(),
+        cursor: view.cursor.to_string(),
+        alarm: view.alarm.map(|alarm| alarm.to_string()),
+        shards,
+    })
+}

@@ -1,0 +1,162 @@
+//! What the node answers on the data plane: one file per subject. Nothing from a peer is believed
+//! before it is verified, and nothing is acknowledged before it is on disk.
+
+mod confirm;
+mod info;
+mod metadata;
+mod sliver;
+mod symbols;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use floe_chain::id::ObjectId;
+use floe_codec::{BlobId, BlobLayout};
+use floe_p2p::{
+    server::{Answer, Call, Items, Payload, Service},
+    wire::{
+        Refusal, Status,
+        message::{
+            BlobStatus, CommitteeReply, Confirm, ConfirmReply, GetBlobStatus, GetCommittee,
+            GetMetadata, GetNodeInfo, GetSliver, GetSymbols, Health, HealthReply, NodeInfo,
+            PutMetadata, PutSliver, PutSliverReply,
+        },
+    },
+};
+use floe_storage::{Busy, PutError, Registration};
+
+use crate::node::{Failed, Node};
+
+/// How soon a peer is told to come back when the disk has more to write than it can.
+const DISK_BUSY: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Answers for one node. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct NodeService {
+    node: Arc<Node>,
+}
+
+impl NodeService {
+    /// The service of `node`.
+    #[must_use]
+    pub fn new(node: Arc<Node>) -> Self {
+        Self { node }
+    }
+
+    /// A blob that may be written: known to the ledger, paid for, not invalid, by this registration.
+    fn writable(&self, blob: &BlobId, object: &ObjectId) -> Answer<(BlobLayout, Registration)> {
+        let layout = self.kept(blob)?;
+        match self.node.storage().registration(blob, object) {
+            Ok(Some(registration)) => Ok((layout, registration)),
+            Ok(None) => Err(self.not_registered()),
+            Err(error) => Err(Failed::from(error).into()),
+        }
+    }
+
+    /// A blob whose slivers may be stored and served.
+    fn kept(&self, blob: &BlobId) -> Answer<BlobLayout> {
+        match self.node.blob(blob)? {
+            None => Err(self.not_registered()),
+            Some((status, _)) if status.invalid => Err(Status::Inconsistent.into()),
+            Some((status, _)) if status.registered == 0 => Err(Status::Expired.into()),
+            Some((_, layout)) => Ok(layout),
+        }
+    }
+
+    fn not_registered(&self) -> Refusal {
+        Status::NotRegistered {
+            cursor: self.node.view().cursor,
+        }
+        .into()
+    }
+}
+
+impl Service for NodeService {
+    async fn put_metadata(
+        &self,
+        _call: &Call,
+        request: PutMetadata,
+        payload: &mut Payload,
+    ) -> Answer<()> {
+        self.take_metadata(&request, payload).await
+    }
+
+    async fn put_sliver(
+        &self,
+        _call: &Call,
+        request: PutSliver,
+        payload: &mut Payload,
+    ) -> Answer<PutSliverReply> {
+        self.take_slivers(&request, payload).await
+    }
+
+    async fn get_metadata(
+        &self,
+        _call: &Call,
+        request: GetMetadata,
+        items: &mut Items,
+    ) -> Answer<()> {
+        self.send_metadata(&request, items).await
+    }
+
+    async fn get_sliver(&self, _call: &Call, request: GetSliver, items: &mut Items) -> Answer<()> {
+        self.send_slivers(request, items).await
+    }
+
+    async fn get_symbols(
+        &self,
+        _call: &Call,
+        request: GetSymbols,
+        items: &mut Items,
+    ) -> Answer<()> {
+        self.send_symbols(request, items).await
+    }
+
+    async fn get_blob_status(&self, _call: &Call, request: GetBlobStatus) -> Answer<BlobStatus> {
+        self.blob_status(request).await
+    }
+
+    async fn confirm(&self, _call: &Call, request: Confirm) -> Answer<ConfirmReply> {
+        self.confirm_blob(request.blob, request.object).await
+    }
+
+    async fn get_committee(
+        &self,
+        _call: &Call,
+        request: GetCommittee,
+    ) -> Answer<(CommitteeReply, Bytes)> {
+        self.committee(request)
+    }
+
+    async fn get_node_info(&self, _call: &Call, _request: GetNodeInfo) -> Answer<NodeInfo> {
+        Ok(self.node_info())
+    }
+
+    async fn health(&self, _call: &Call, _request: Health) -> Answer<HealthReply> {
+        Ok(self.health_reply())
+    }
+}
+
+impl From<Failed> for Refusal {
+    fn from(failed: Failed) -> Self {
+        tracing::error!(error = %failed, "a request failed on this node's side");
+        // What exactly failed is the operator's business, not the peer's.
+        Self::internal("the node's disk or index failed")
+    }
+}
+
+/// What to tell a writer whose data was not stored.
+fn put_refusal(error: &PutError) -> Refusal {
+    match error {
+        PutError::NotRegistered(_) => Status::Expired.into(),
+        PutError::Invalid(_) => Status::Inconsistent.into(),
+        PutError::DiskFull => Status::Full.into(),
+        PutError::WrongShape { .. } => Refusal::bad_request(error.to_string()),
+        PutError::WrongShard(_) => Refusal::bad_request("the shard left during the request"),
+        PutError::Failed(_) => Failed(error.to_string()).into(),
+    }
+}
+
+fn busy(_: Busy) -> Refusal {
+    Refusal::busy(DISK_BUSY)
+}

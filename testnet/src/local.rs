@@ -1,0 +1,442 @@
+//! A network on this machine, laid out in one folder: keys, configurations and ports of every node,
+//! and a funded client. Starting the processes is the scripts' business.
+//!
+//! # Layout
+//!
+//! ```text
+//! DIR/network.json                      what there is and where, see [`NetworkFile`]
+//! DIR/client.toml  DIR/wallet.key       a client with funds
+//! DIR/deployer.key                      the account that deployed; holds the rest of the WAL
+//! DIR/node-I/{node.toml,identity.key,protocol.key,wallet.key}
+//! ```
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    path::{Path, PathBuf},
+};
+
+use floe_chain::{
+    amount::{Sui, Wal},
+    cost::Prices,
+    id::ChainId,
+    keys::{BlsSecretKey, IdentitySecretKey},
+    rpc::{
+        ChainError, ChainWrite, NetworkConfig, Operation, SuiChain, Wallet,
+        genesis::GenesisSettings,
+        keyfile::{KeyFileError, write_secret_line},
+        state::{Params, Vote},
+    },
+};
+use floe_codec::ShardCount;
+use floe_node::config::{AdminConfig, ChainConfig, KeyPaths, Limits, NodeConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    deploy::{DeployedNode, Deployment, NodePlan, Plan, Target, deploy, drive_to},
+    faucet::{self, FaucetError},
+    packages::{PackageError, Packages},
+};
+
+/// What the local network is to be.
+#[derive(Debug, Clone)]
+pub struct LocalSettings {
+    /// Where everything goes; the folder exists.
+    pub dir: PathBuf,
+    /// What `floe devnet` wrote: `devnet.json`.
+    pub devnet: PathBuf,
+    /// Folder with the compiled contracts.
+    pub packages: PathBuf,
+    /// Storage nodes.
+    pub nodes: u16,
+    /// Shards spread over them.
+    pub shards: ShardCount,
+    /// Node I listens on this port + 1 + 2 I (data) and the next (admin); 0 takes free ports.
+    pub port_base: u16,
+    /// Length of an epoch in milliseconds.
+    pub epoch_ms: u64,
+}
+
+/// `network.json`: every part of a local network and its ports.
+///
+/// # Layout
+/// JSON, `version` 1. Fields are added, never renamed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkFile {
+    /// 1.
+    pub version: u8,
+    /// The chain's endpoint.
+    pub chain_url: String,
+    /// Its faucet.
+    pub faucet_url: String,
+    /// The chain.
+    pub chain_id: String,
+    /// The deployment's `System` object.
+    pub system_object: String,
+    /// Shards of the network.
+    pub shards: u16,
+    /// The nodes, by number.
+    pub nodes: Vec<NodeEntry>,
+}
+
+/// One node in [`NetworkFile`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeEntry {
+    /// Its number: its folder is `node-I`.
+    pub index: u16,
+    /// Its object on the chain.
+    pub node_id: String,
+    /// UDP port of its data plane.
+    pub data_port: u16,
+    /// TCP port of its admin door.
+    pub admin_port: u16,
+}
+
+/// What `floe devnet` says of itself.
+#[derive(Debug, Deserialize)]
+struct DevnetFile {
+    url: String,
+    faucet: String,
+    chain_id: ChainId,
+    anchor: String,
+}
+
+/// Why a local network could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// A file cannot be read or written.
+    #[error("{path}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The chain's description is not one.
+    #[error("{path} does not describe a local chain", path = path.display())]
+    Devnet {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A port is taken, or there are not enough.
+    #[error("port {port} cannot be used")]
+    Port {
+        /// The port; 0 when a free one was wanted.
+        port: u16,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The ports do not fit behind the base.
+    #[error("{nodes} nodes from port {base} on reach beyond port 65535")]
+    PortRange {
+        /// The first port.
+        base: u16,
+        /// Nodes wanted.
+        nodes: u16,
+    },
+    /// A key file cannot be written.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// The compiled contracts are missing or unusable.
+    #[error(transparent)]
+    Packages(#[from] PackageError),
+    /// The faucet gave nothing.
+    #[error(transparent)]
+    Faucet(#[from] FaucetError),
+    /// The chain refused.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+}
+
+/// One WAL or SUI in its smallest unit.
+const COIN: u64 = 1_000_000_000;
+
+/// Deploys the contracts, registers the nodes, opens epoch 1 and writes the folder.
+///
+/// # Errors
+///
+/// [`LocalError`] names the file, port or step. A folder that was half written must be removed.
+pub async fn create(settings: &LocalSettings) -> Result<NetworkFile, LocalError> {
+    let devnet = read_devnet(&settings.devnet)?;
+    let packages = Packages::read(&settings.packages)?;
+    let target = Target {
+        urls: vec![devnet.url.clone()],
+        chain: devnet.chain_id,
+        anchor: Some(devnet.anchor.clone()),
+    };
+    let ports = ports(settings.port_base, settings.nodes)?;
+    let keys: Vec<NodeKeys> = (0..settings.nodes).map(|_| NodeKeys::generate()).collect();
+    let plan = plan(settings, &keys, &ports);
+
+    let deployer = rand::random::<[u8; 32]>();
+    let deployer_wallet = Wallet::from_seed(deployer);
+    write_secret_line(
+        &settings.dir.join("deployer.key"),
+        &deployer_wallet.to_line(),
+    )?;
+    faucet::request(&devnet.faucet, deployer_wallet.address()).await?;
+    let deployment = deploy(&target, &deployer_wallet, &packages, &plan).await?;
+    fund_client(settings, &devnet, &deployment.config, deployer).await?;
+    for (index, (keys, node)) in keys.iter().zip(&deployment.nodes).enumerate() {
+        write_node(settings, index, keys, node, ports[index], &deployment)?;
+    }
+    drive_to(&deployment, &plan, floe_chain::epoch::Epoch::FIRST).await?;
+
+    let file = network_file(settings, &devnet, &deployment, &ports);
+    let text = serde_json::to_string_pretty(&file).expect("plain data is always JSON");
+    write(&settings.dir.join("network.json"), &text)?;
+    Ok(file)
+}
+
+/// The secrets of one node.
+struct NodeKeys {
+    identity: [u8; 32],
+    protocol: [u8; 32],
+    wallet: [u8; 32],
+}
+
+impl NodeKeys {
+    fn generate() -> Self {
+        Self {
+            identity: rand::random(),
+            protocol: rand::random(),
+            wallet: rand::random(),
+        }
+    }
+}
+
+/// The ports of one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct NodePorts {
+    data: u16,
+    admin: u16,
+}
+
+/// Ports for `nodes` nodes, all of which could be bound a moment ago.
+fn ports(base: u16, nodes: u16) -> Result<Vec<NodePorts>, LocalError> {
+    // Sockets are held until all are chosen, so that no port is chosen twice.
+    let mut held: Vec<(UdpSocket, TcpListener)> = Vec::new();
+    let mut ports = Vec::new();
+    let range = || LocalError::PortRange { base, nodes };
+    for node in 0..nodes {
+        let first = match base {
+            0 => 0,
+            _ => node
+                .checked_mul(2)
+                .and_then(|offset| base.checked_add(offset)?.checked_add(1))
+                .ok_or_else(range)?,
+        };
+        let second = if base == 0 {
+            0
+        } else {
+            first.checked_add(1).ok_or_else(range)?
+        };
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let taken = |port| move |source| LocalError::Port { port, source };
+        let data = UdpSocket::bind(local(first)).map_err(taken(first))?;
+        let admin = TcpListener::bind(local(second)).map_err(taken(second))?;
+        ports.push(NodePorts {
+            data: data.local_addr().map_err(taken(first))?.port(),
+            admin: admin.local_addr().map_err(taken(second))?.port(),
+        });
+        held.push((data, admin));
+    }
+    Ok(ports)
+}
+
+fn plan(settings: &LocalSettings, keys: &[NodeKeys], ports: &[NodePorts]) -> Plan {
+    let vote = Vote {
+        prices: Prices {
+            storage: Wal::from_units(1_000),
+            write: Wal::from_units(2_000),
+        },
+        capacity: 1 << 40,
+    };
+    let nodes = keys
+        .iter()
+        .zip(ports)
+        .enumerate()
+        .map(|(index, (keys, ports))| NodePlan {
+            name: format!("node-{index}"),
+            addresses: vec![format!("127.0.0.1:{}", ports.data)],
+            identity: IdentitySecretKey::from_seed(&keys.identity),
+            protocol: BlsSecretKey::from_seed(&keys.protocol),
+            wallet: Wallet::from_seed(keys.wallet),
+            stake: Wal::from_units(1_000 * COIN),
+            vote,
+            commission_bps: 500,
+        });
+    Plan {
+        settings: GenesisSettings {
+            shards: settings.shards,
+            horizon: 52,
+            epoch_zero_ms: 2_000,
+            params: Params {
+                epoch_ms: settings.epoch_ms,
+                select_bps: 5_000,
+                burn_bps: 300,
+                cap_bps: 1_000,
+                max_nodes: 300,
+                min_stake: Wal::from_units(COIN),
+            },
+        },
+        nodes: nodes.collect(),
+        // One request to the faucet is 200 SUI.
+        sui_for_node: Sui::from_units(
+            (150 * COIN / u64::from(settings.nodes.max(1))).min(10 * COIN),
+        ),
+        wal_for_node: Wal::from_units(10 * COIN),
+    }
+}
+
+/// A client's account and configuration.
+async fn fund_client(
+    settings: &LocalSettings,
+    devnet: &DevnetFile,
+    config: &NetworkConfig,
+    deployer: [u8; 32],
+) -> Result<(), LocalError> {
+    #[derive(Serialize)]
+    struct ClientFile<'a> {
+        state_dir: &'a str,
+        chain: &'a NetworkConfig,
+        wallet: WalletTable,
+    }
+    #[derive(Serialize)]
+    struct WalletTable {
+        key: &'static str,
+    }
+
+    let wallet = Wallet::from_seed(rand::random());
+    write_secret_line(&settings.dir.join("wallet.key"), &wallet.to_line())?;
+    faucet::request(&devnet.faucet, wallet.address()).await?;
+    let network = SuiChain::connect(config).await?;
+    let funds = Operation::SendWal {
+        to: wallet.address(),
+        amount: Wal::from_units(100_000 * COIN),
+    };
+    network
+        .account(Wallet::from_seed(deployer))
+        .execute(vec![funds])
+        .await?;
+    let file = ClientFile {
+        state_dir: "client-state",
+        chain: config,
+        wallet: WalletTable { key: "wallet.key" },
+    };
+    let text = toml::to_string(&file).expect("plain data is always TOML");
+    write(&settings.dir.join("client.toml"), &text)
+}
+
+fn write_node(
+    settings: &LocalSettings,
+    index: usize,
+    keys: &NodeKeys,
+    node: &DeployedNode,
+    ports: NodePorts,
+    deployment: &Deployment,
+) -> Result<(), LocalError> {
+    let dir = settings.dir.join(format!("node-{index}"));
+    std::fs::create_dir(&dir).map_err(|source| LocalError::File {
+        path: dir.clone(),
+        source,
+    })?;
+    let line = IdentitySecretKey::from_seed(&keys.identity).to_line();
+    write_secret_line(&dir.join("identity.key"), &line)?;
+    let line = BlsSecretKey::from_seed(&keys.protocol).to_line();
+    write_secret_line(&dir.join("protocol.key"), &line)?;
+    write_secret_line(
+        &dir.join("wallet.key"),
+        &Wallet::from_seed(keys.wallet).to_line(),
+    )?;
+    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let config = NodeConfig {
+        data_dir: "data".into(),
+        chain: ChainConfig {
+            urls: deployment.config.urls.clone(),
+            chain_id: deployment.config.chain_id,
+            system_object: deployment.config.system_object,
+            node_id: node.id,
+            trust_anchor: deployment.config.trust_anchor.clone().unwrap_or_default(),
+        },
+        keys: KeyPaths::default(),
+        network: floe_node::config::NetworkConfig {
+            listen: local(ports.data),
+        },
+        admin: AdminConfig {
+            listen: local(ports.admin),
+        },
+        limits: Limits::default(),
+    };
+    let text = toml::to_string(&config).expect("plain data is always TOML");
+    write(&dir.join("node.toml"), &text)
+}
+
+fn network_file(
+    settings: &LocalSettings,
+    devnet: &DevnetFile,
+    deployment: &Deployment,
+    ports: &[NodePorts],
+) -> NetworkFile {
+    let nodes = (0..).zip(deployment.nodes.iter().zip(ports));
+    NetworkFile {
+        version: 1,
+        chain_url: devnet.url.clone(),
+        faucet_url: devnet.faucet.clone(),
+        chain_id: devnet.chain_id.to_string(),
+        system_object: deployment.config.system_object.to_string(),
+        shards: settings.shards.get(),
+        nodes: nodes
+            .map(|(index, (node, ports))| NodeEntry {
+                index,
+                node_id: node.id.to_string(),
+                data_port: ports.data,
+                admin_port: ports.admin,
+            })
+            .collect(),
+    }
+}
+
+fn read_devnet(path: &Path) -> Result<DevnetFile, LocalError> {
+    let text = std::fs::read_to_string(path).map_err(|source| LocalError::File {
+        path: path.into(),
+        source,
+    })?;
+    serde_json::from_str(&text).map_err(|source| LocalError::Devnet {
+        path: path.into(),
+        source,
+    })
+}
+
+fn write(path: &Path, text: &str) -> Result<(), LocalError> {
+    std::fs::write(path, text).map_err(|source| LocalError::File {
+        path: path.into(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_ports_are_all_different() {
+        let ports = ports(0, 20).expect("there are free ports");
+        let udp: std::collections::BTreeSet<_> = ports.iter().map(|p| p.data).collect();
+        let tcp: std::collections::BTreeSet<_> = ports.iter().map(|p| p.admin).collect();
+        assert_eq!((udp.len(), tcp.len()), (20, 20));
+    }
+
+    #[test]
+    fn ports_beyond_the_last_are_refused() {
+        assert!(matches!(
+            ports(65_530, 3),
+            Err(LocalError::PortRange { .. } | LocalError::Port { .. })
+        ));
+        assert!(matches!(
+            ports(65_535, 1),
+            Err(LocalError::PortRange { .. })
+        ));
+    }
+}
