@@ -3,7 +3,7 @@
 //!
 //! The cursor is saved with the effects of the events before it, so a restart goes on where it
 //! stopped. A checkpoint without events costs no disk write: the cursor moves with the next event, or
-//! after [`EMPTY_CHECKPOINTS`] of them.
+//! after some hundred of them.
 
 use std::{sync::Arc, time::Duration};
 
