@@ -9,7 +9,9 @@ export FLOE_BIN=${FLOE_BIN:-${CARGO_TARGET_DIR:-target}/debug/floe}
 work=$(mktemp -d)
 net=$work/net
 trap 'testnet/down.sh --dir "$net" >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
-floe() { "$FLOE_BIN" "$@"; }
+# What the tool says goes to a log, which is shown when a step fails.
+floe() { "$FLOE_BIN" "$@" 2>>"$work/log"; }
+trap 'echo "story: line $LINENO failed; the tool said:" >&2; tail -n 20 "$work/log" >&2' ERR
 fail() { echo "story: $*" >&2; exit 1; }
 passed=0
 ok() { passed=$((passed + 1)); echo "ok: $*"; }
@@ -21,37 +23,37 @@ ok "a network of 10 nodes is up and gave back a sample"
 
 for size in 0 1 1048576 67108864; do
   head -c "$size" /dev/urandom >"$work/in"
-  id=$(floe store --progress off "$work/in" 2>/dev/null)
-  floe read --progress off "$id" -o "$work/out" >/dev/null 2>&1
+  id=$(floe store --progress off "$work/in")
+  floe read --progress off "$id" -o "$work/out" >/dev/null
   cmp "$work/in" "$work/out" || fail "$size bytes came back different"
   ok "$size bytes come back equal"
 done
-floe read --progress off "$id" --range 9999999-10000098 2>/dev/null \
+floe read --progress off "$id" --range 9999999-10000098 \
   | cmp - <(tail -c +10000000 "$work/in" | head -c 100) || fail "a range came back different"
 ok "a range comes back equal"
-piped=$(floe store --progress off - <"$work/in" 2>/dev/null)
+piped=$(floe store --progress off - <"$work/in")
 [ "$piped" = "$id" ] || fail "stdin gave another id"
 ok "stdin gives the same blob"
 
 for node in 1 4 7; do testnet/node.sh --dir "$net" kill "$node"; done
 head -c 1000000 /dev/urandom >"$work/in2"
-id2=$(floe store --progress off "$work/in2" 2>/dev/null) || fail "no write with 3 nodes dead"
-floe read --progress off "$id" 2>/dev/null | cmp - "$work/in" || fail "no read with 3 nodes dead"
+id2=$(floe store --progress off "$work/in2") || fail "no write with 3 nodes dead"
+floe read --progress off "$id" | cmp - "$work/in" || fail "no read with 3 nodes dead"
 ok "with 3 of 10 nodes killed, reads and writes go on"
 
 testnet/node.sh --dir "$net" kill 8
 head -c 1000000 /dev/urandom >"$work/in3"
 status=0
-floe store --progress off "$work/in3" >/dev/null 2>"$work/err" || status=$?
+floe store --progress off "$work/in3" >/dev/null || status=$?
 [ "$status" = 5 ] || fail "a write with 4 nodes dead ended with $status, not 5"
-grep -q quorum_lost "$work/err" || fail "the error does not say what is missing"
-floe read --progress off "$id2" 2>/dev/null | cmp - "$work/in2" || fail "no read with 4 nodes dead"
+grep -q quorum_lost "$work/log" || fail "the error does not say what is missing"
+floe read --progress off "$id2" | cmp - "$work/in2" || fail "no read with 4 nodes dead"
 ok "with 4 killed, writes fail typed and reads go on"
 
 for node in 1 4 7 8; do testnet/node.sh --dir "$net" start "$node"; done
 for _ in $(seq 50); do floe health >/dev/null 2>&1 && break; sleep 0.1; done
 floe health >/dev/null || fail "the restarted nodes do not serve"
-floe store --progress off "$work/in3" >/dev/null 2>&1 || fail "no write after the restart"
+floe store --progress off "$work/in3" >/dev/null || fail "no write after the restart"
 ok "the nodes come back and the interrupted write goes on"
 
 echo "$passed passed, 0 failed"
