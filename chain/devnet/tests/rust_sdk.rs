@@ -195,6 +195,18 @@ async fn aborts_carry_code_and_place_and_still_cost_gas() {
     );
 }
 
+/// The budget is part of the digest, ids are made from the digest, and code may cost what ids say.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simulated_budget_suffices_whatever_chance_decides() {
+    let mut world = World::start().await;
+    let stall = world.publish_stall().await;
+    for _ in 0..20 {
+        let mut builder = world.builder();
+        builder.move_call(stall.function("dally"), vec![]);
+        world.run(builder).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn resubmission_is_idempotent_and_conflicts_are_refused() {
     let mut world = World::start().await;

@@ -12,31 +12,28 @@ const STORAGE_BYTE_PRICE: u64 = 7_600;
 const REBATE_BPS: u64 = 9_900;
 /// Interpreter steps in one unit of computation.
 const STEPS_PER_UNIT: u64 = 20;
-/// Computation is charged in these sizes, as on Sui; the largest is also the most one transaction may use.
-const BUCKETS: [u64; 8] = [
-    1_000, 5_000, 10_000, 20_000, 50_000, 200_000, 1_000_000, 5_000_000,
-];
+/// Computation is charged in multiples of this many units, and at least one of them, as on Sui.
+const ROUNDING: u64 = 1_000;
+/// Units one transaction may use at most, as on Sui.
+const MAXIMUM_UNITS: u64 = 5_000_000;
 /// Bytes that Sui counts for an object beside its contents and type: owner 40, digest 32, rebate 8.
 const OBJECT_OVERHEAD: u64 = 80;
 
 /// The least a transaction can cost at a price, in MIST.
 pub(crate) fn minimum_budget(price: u64) -> u64 {
-    BUCKETS[0].saturating_mul(price)
+    ROUNDING.saturating_mul(price)
 }
 
 /// Interpreter steps that a budget pays for.
 pub(crate) fn step_limit(budget: u64, price: u64) -> u64 {
-    (budget / price.max(1)).min(BUCKETS[BUCKETS.len() - 1]) * STEPS_PER_UNIT
+    (budget / price.max(1)).min(MAXIMUM_UNITS) * STEPS_PER_UNIT
 }
 
 /// Cost of running for `steps`, in MIST and never above the budget.
 pub(crate) fn computation_cost(steps: u64, price: u64, budget: u64) -> u64 {
     let units = steps.div_ceil(STEPS_PER_UNIT);
-    let bucket = BUCKETS
-        .into_iter()
-        .find(|bucket| units <= *bucket)
-        .unwrap_or(BUCKETS[BUCKETS.len() - 1]);
-    bucket.saturating_mul(price).min(budget)
+    let charged = units.clamp(1, MAXIMUM_UNITS).next_multiple_of(ROUNDING);
+    charged.saturating_mul(price).min(budget)
 }
 
 /// Deposit for keeping an object, in MIST.
@@ -126,9 +123,10 @@ mod tests {
     }
 
     #[test]
-    fn computation_rises_in_buckets_and_stops_at_the_budget() {
+    fn computation_is_rounded_up_and_stops_at_the_budget() {
         assert_eq!(computation_cost(0, 1_000, u64::MAX), 1_000_000);
-        assert_eq!(computation_cost(20_001, 1_000, u64::MAX), 5_000_000);
+        assert_eq!(computation_cost(20_000, 1_000, u64::MAX), 1_000_000);
+        assert_eq!(computation_cost(20_001, 1_000, u64::MAX), 2_000_000);
         assert_eq!(computation_cost(u64::MAX, 1_000, u64::MAX), 5_000_000_000);
         assert_eq!(computation_cost(u64::MAX, 1_000, 7), 7);
         assert_eq!(step_limit(2_000_000, 1_000), 40_000);

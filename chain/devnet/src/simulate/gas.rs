@@ -3,14 +3,14 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use sui_sdk_types::{
-    Address, Digest, GasCostSummary, Input, MoveStruct, Object, ObjectData, ObjectReference, Owner,
-    StructTag, Transaction, TransactionKind,
+    Address, Digest, ExecutionError, ExecutionStatus, GasCostSummary, Input, MoveStruct, Object,
+    ObjectData, ObjectReference, Owner, StructTag, Transaction, TransactionKind,
 };
 
 use super::run;
 use crate::{
     coin,
-    execute::{Checks, Refusal, View, gas},
+    execute::{Checks, Outcome, Refusal, View, gas},
     limits,
 };
 
@@ -20,7 +20,7 @@ const LENT_COIN: Address = Address::new([0xff; 32]);
 const LENT_BALANCE: u64 = 1_000_000_000_000_000_000;
 
 /// A view in which `owner` has a coin that pays for any simulation.
-pub(super) fn lend<'a>(view: &View<'a>, owner: Address) -> (View<'a>, ObjectReference) {
+fn lend<'a>(view: &View<'a>, owner: Address) -> (View<'a>, ObjectReference) {
     let contents = coin::encode(LENT_COIN, LENT_BALANCE);
     let body = MoveStruct::new(StructTag::gas_coin(), true, 1, contents)
         .expect("a coin begins with an id");
@@ -36,27 +36,73 @@ pub(super) fn lend<'a>(view: &View<'a>, owner: Address) -> (View<'a>, ObjectRefe
     (view, reference)
 }
 
-/// Sets the budget from a trial run, and picks the payer's richest coins until they cover it.
-pub(super) fn select(
+/// What of the gas payment is open.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    /// The coins: the payer's richest are picked until they cover the budget.
+    pub coins: bool,
+    /// The budget: a trial run tells it.
+    pub budget: bool,
+}
+
+/// Completes the gas payment and runs the transaction with it.
+///
+/// Budget and coins are part of the digest that ids of new objects are made of, and what code costs may depend on ids: the run can be
+/// dearer than the trial. The budget then grows until the run can pay, so that what is signed is what was seen to succeed.
+pub(super) fn complete(
     view: &View<'_>,
     transaction: &mut Transaction,
-    coins: bool,
-    budget: bool,
+    open: Open,
     checks: Checks,
-) -> Result<(), Refusal> {
-    if budget {
-        let (lent, coin) = lend(view, transaction.gas_payment.owner);
+) -> Result<Outcome, Refusal> {
+    let mut payable = false;
+    if open.budget {
         let mut trial = transaction.clone();
-        trial.gas_payment.objects = vec![coin];
         trial.gas_payment.budget = gas::MAXIMUM_BUDGET;
-        let outcome = run(&lent, &trial, checks)?;
+        let outcome = run_lent(view, &mut trial, checks)?;
+        payable = !starved(&outcome);
         transaction.gas_payment.budget =
             estimate(&outcome.effects.gas_used, transaction.gas_payment.price);
     }
-    if coins {
-        transaction.gas_payment.objects = pick(view, transaction)?;
+    loop {
+        if open.coins {
+            transaction.gas_payment.objects = pick(view, transaction)?;
+        } else if transaction.gas_payment.objects.is_empty() {
+            return run_lent(view, transaction, checks);
+        }
+        let outcome = run(view, transaction, checks)?;
+        let budget = &mut transaction.gas_payment.budget;
+        if !payable || *budget == gas::MAXIMUM_BUDGET || !starved(&outcome) {
+            return Ok(outcome);
+        }
+        *budget = budget.saturating_mul(2).min(gas::MAXIMUM_BUDGET);
     }
-    Ok(())
+}
+
+/// Runs with a coin that does not exist, so that the caller need not own any.
+fn run_lent(
+    view: &View<'_>,
+    transaction: &mut Transaction,
+    checks: Checks,
+) -> Result<Outcome, Refusal> {
+    let (lent, coin) = lend(view, transaction.gas_payment.owner);
+    transaction.gas_payment.objects = vec![coin];
+    if transaction.gas_payment.budget == 0 {
+        transaction.gas_payment.budget = gas::MAXIMUM_BUDGET;
+    }
+    run(&lent, transaction, checks)
+}
+
+/// Whether the budget was too small.
+fn starved(outcome: &Outcome) -> bool {
+    let status = &outcome.effects.status;
+    matches!(
+        status,
+        ExecutionStatus::Failure {
+            error: ExecutionError::InsufficientGas,
+            ..
+        }
+    )
 }
 
 /// A budget with room for the state to change a little before the transaction is executed.

@@ -37,16 +37,12 @@ pub(crate) fn simulate(
     } else {
         Checks::Simulate
     };
-    let open_gas = draft.gas_objects.is_empty();
-    let open_budget = draft.gas_budget.is_none();
+    let open = gas::Open {
+        coins: options.select_gas && draft.gas_objects.is_empty(),
+        budget: options.select_gas && draft.gas_budget.is_none(),
+    };
     let mut transaction = resolve::resolve(view, draft)?;
-    if options.select_gas && (open_gas || open_budget) {
-        gas::select(view, &mut transaction, open_gas, open_budget, checks)?;
-    }
-    if transaction.gas_payment.objects.is_empty() {
-        return run_with_lent_gas(view, transaction, checks);
-    }
-    let outcome = run(view, &transaction, checks)?;
+    let outcome = gas::complete(view, &mut transaction, open, checks)?;
     Ok(Simulated {
         transaction,
         outcome,
@@ -57,22 +53,4 @@ fn run(view: &View<'_>, transaction: &Transaction, checks: Checks) -> Result<Out
     check::transaction(transaction, &view.terms)?;
     let inputs = Inputs::load(view, transaction, checks)?;
     execute::execute(view, transaction, &inputs, checks)
-}
-
-/// Runs with a coin that does not exist, so that the caller need not own any.
-fn run_with_lent_gas(
-    view: &View<'_>,
-    mut transaction: Transaction,
-    checks: Checks,
-) -> Result<Simulated, Refusal> {
-    let (view, coin) = gas::lend(view, transaction.gas_payment.owner);
-    transaction.gas_payment.objects = vec![coin];
-    if transaction.gas_payment.budget == 0 {
-        transaction.gas_payment.budget = execute::gas::MAXIMUM_BUDGET;
-    }
-    let outcome = run(&view, &transaction, checks)?;
-    Ok(Simulated {
-        transaction,
-        outcome,
-    })
 }

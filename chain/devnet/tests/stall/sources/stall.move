@@ -138,6 +138,11 @@ public fun work(rounds: u64): u64 {
     sum
 }
 
+/// Burns steps by chance: as many as the first byte of a fresh id says.
+public fun dally(ctx: &mut TxContext) {
+    work(ctx.fresh_object_address().to_bytes()[0] as u64 * 200);
+}
+
 /// Makes `count` objects in one transaction.
 #[allow(lint(self_transfer))]
 public fun many(count: u64, ctx: &mut TxContext) {
