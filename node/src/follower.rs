@@ -13,13 +13,15 @@ use floe_chain::{
     rpc::{ChainError, ChainEvents, ChainRead, CheckpointEvents, ErrorKind},
 };
 use floe_storage::{ApplyError, EventBatch, IndexError, ShardError};
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, stream::BoxStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::{node::Node, retry::Backoff, supervisor::with_causes};
+use crate::{node::Node, retry::Backoff};
 
 /// Checkpoints without events after which the cursor is saved all the same.
 const EMPTY_CHECKPOINTS: u32 = 256;
+/// A chain without a checkpoint for so long is out of reach.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Why the chain cannot be followed. The node goes on serving reads, and signs nothing.
 #[derive(Debug, thiserror::Error)]
@@ -60,14 +62,7 @@ pub(crate) async fn follow(
         failure = follower.run() => failure,
     };
     let Err(error) = failure;
-    let reason = with_causes(&error);
-    tracing::error!(
-        reason,
-        "the chain's alarm is raised: reads go on, nothing is signed"
-    );
-    follower
-        .node
-        .update_view(|view| view.alarm = Some(reason.into()));
+    follower.node.raise_alarm(&error);
     token.cancelled().await;
     Ok(())
 }
@@ -81,10 +76,6 @@ struct Follower {
 impl Follower {
     async fn run(&mut self) -> Result<std::convert::Infallible, FollowError> {
         let position = self.node.storage().position()?;
-        self.node.update_view(|view| {
-            view.cursor = position.cursor;
-            view.epoch = position.epoch;
-        });
         let mut saved = position.cursor;
         if saved == EventCursor::default() {
             let start = self.retry("the deployment", || self.events.start()).await?;
@@ -101,7 +92,7 @@ impl Follower {
                 Some(next) => next,
                 None => {
                     self.node.update_view(|view| view.caught_up = true);
-                    stream.next().await
+                    self.next(&mut stream).await
                 }
             };
             let CheckpointEvents { at, events, to, .. } = next.ok_or(FollowError::Ended)??;
@@ -118,9 +109,24 @@ impl Follower {
                 self.enter(epoch).await?;
             }
             self.node.update_view(|view| {
+                view.in_reach = true;
                 view.time = at;
                 view.cursor = to;
             });
+        }
+    }
+
+    /// The next checkpoint. While none comes for long, the view says that the chain is out of reach.
+    async fn next(
+        &self,
+        stream: &mut BoxStream<'static, Result<CheckpointEvents, ChainError>>,
+    ) -> Option<Result<CheckpointEvents, ChainError>> {
+        match tokio::time::timeout(SILENCE, stream.next()).await {
+            Ok(next) => next,
+            Err(_) => {
+                self.node.update_view(|view| view.in_reach = false);
+                stream.next().await
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use crate::node::Node;
 pub fn not_ready(node: &Node) -> Vec<NotReady> {
     let view = node.view();
     let mut reasons = Vec::new();
-    if view.alarm.is_some() {
+    if view.alarm.is_some() || !view.in_reach {
         reasons.push(NotReady::ChainUnreachable);
     } else if !view.caught_up {
         reasons.push(NotReady::ChainBehind);
@@ -29,7 +29,9 @@ pub fn not_ready(node: &Node) -> Vec<NotReady> {
 pub fn advice(reason: NotReady) -> &'static str {
     match reason {
         NotReady::ChainBehind => "it is catching up with the chain; wait",
-        NotReady::ChainUnreachable => "the chain cannot be followed; see the log for the reason",
+        NotReady::ChainUnreachable => {
+            "no chain endpoint gives checkpoints that verify; reads go on, nothing is signed; see the log"
+        }
         NotReady::NotAMember => {
             "it has no shards in this epoch; stake with it and wait for the next committee"
         }

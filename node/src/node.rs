@@ -12,7 +12,7 @@ use floe_chain::{
 use floe_codec::{
     BlobId, BlobLayout, Codec, SegmentIndex, SegmentMetadata, ShardIndex, Unverified,
 };
-use floe_storage::{BlobStatus, Storage};
+use floe_storage::{BlobStatus, IndexError, Storage};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
@@ -53,7 +53,7 @@ pub(crate) struct Failed(pub(crate) String);
 
 impl<E: std::error::Error> From<E> for Failed
 where
-    E: Into<floe_storage::IndexError>,
+    E: Into<IndexError>,
 {
     fn from(error: E) -> Self {
         Self(with_causes(&error))
@@ -61,24 +61,34 @@ where
 }
 
 impl Node {
-    /// The node `id` of `network` over its store.
-    #[must_use]
+    /// The node `id` of `network` over its store, which says where the node stopped following the
+    /// chain.
+    ///
+    /// # Errors
+    ///
+    /// The index cannot be read.
     pub fn new(
         id: NodeId,
         network: NetworkId,
         storage: Storage,
         codec: Codec,
         protocol_key: BlsSecretKey,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    ) -> Result<Arc<Self>, IndexError> {
+        let position = storage.position()?;
+        let view = ChainView {
+            cursor: position.cursor,
+            epoch: position.epoch,
+            ..ChainView::default()
+        };
+        Ok(Arc::new(Self {
             id,
             network,
             storage,
             codec,
             protocol_key,
-            view: watch::Sender::default(),
+            view: watch::Sender::new(view),
             blocking: Arc::new(Semaphore::new(BLOCKING_TASKS)),
-        })
+        }))
     }
 
     /// The node's object on the chain.
@@ -117,6 +127,16 @@ impl Node {
 
     pub(crate) fn update_view(&self, change: impl FnOnce(&mut ChainView)) {
         self.view.send_modify(change);
+    }
+
+    /// From here on nothing is signed; reads go on. The reason is for the operator.
+    pub(crate) fn raise_alarm(&self, error: &dyn std::error::Error) {
+        let reason = with_causes(error);
+        tracing::error!(
+            reason,
+            "the chain's alarm is raised: reads go on, nothing is signed"
+        );
+        self.update_view(|view| view.alarm = Some(reason.into()));
     }
 
     pub(crate) fn membership_of(&self, committee: Committee) -> Arc<Membership> {

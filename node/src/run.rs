@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use floe_chain::{
+    id::NetworkId,
     keys::{BlsSecretKey, IdentitySecretKey, KeyError},
     rpc::{
         ChainError, ChainEvents, ChainRead, ChainWrite, ErrorKind, SuiChain, Wallet,
@@ -78,33 +79,35 @@ pub enum RunError {
     Drain(#[from] DrainTimeout),
 }
 
-/// What a node is made of, besides its own state.
+/// What a node is made of, besides its own state and the chain.
 pub struct Parts {
     /// The node over its store.
     pub node: Arc<Node>,
     /// How it reaches peers.
     pub transport: Arc<dyn DataTransport>,
-    /// The chain, read.
-    pub read: Arc<dyn ChainRead>,
-    /// The chain, written with the node's account.
-    pub write: Arc<dyn ChainWrite>,
-    /// The chain, followed.
-    pub events: Arc<dyn ChainEvents>,
     /// Where the operator's door is; none in simulations.
     pub admin: Option<SocketAddr>,
     /// Bytes of requests and answers in memory.
     pub request_memory: u64,
 }
 
-/// Starts all tasks. Must be called within a tokio runtime.
+/// The chain as a node uses it.
+#[derive(Clone)]
+pub struct Chain {
+    /// Read.
+    pub read: Arc<dyn ChainRead>,
+    /// Written with the node's account.
+    pub write: Arc<dyn ChainWrite>,
+    /// Followed.
+    pub events: Arc<dyn ChainEvents>,
+}
+
+/// Starts to serve from what the ledger knows. Must be called within a tokio runtime.
 #[must_use]
-pub fn start(parts: Parts, supervisor: &Supervisor) -> DataPlane<NodeService> {
+pub fn serve(parts: Parts, supervisor: &Supervisor) -> DataPlane<NodeService> {
     let Parts {
         node,
         transport,
-        read,
-        write,
-        events,
         admin,
         request_memory,
     } = parts;
@@ -123,35 +126,46 @@ pub fn start(parts: Parts, supervisor: &Supervisor) -> DataPlane<NodeService> {
     };
     let service = NodeService::new(Arc::clone(&node));
     let plane = DataPlane::start(transport, service, Arc::new(classify), settings);
-    let token = || supervisor.token();
-    let followed = follower::follow(Arc::clone(&node), Arc::clone(&read), events, token());
-    supervisor.start("follower", followed);
-    supervisor.start(
-        "epoch",
-        epoch::drive(Arc::clone(&node), read, write, token()),
-    );
     if let Some(address) = admin {
         let mut metrics = Registry::with_prefix("floe");
         plane.metrics().register(&mut metrics);
-        supervisor.start("admin", admin::serve(address, node, metrics, token()));
+        let door = admin::serve(address, node, metrics, supervisor.token());
+        supervisor.start("admin", door);
     }
     plane
 }
 
-/// Runs the node of a configuration until `shutdown` is cancelled or a task fails, then drains.
+/// Starts to follow the chain and to take its part in it.
+pub fn follow(node: &Arc<Node>, chain: Chain, supervisor: &Supervisor) {
+    let Chain {
+        read,
+        write,
+        events,
+    } = chain;
+    let token = || supervisor.token();
+    let followed = follower::follow(Arc::clone(node), Arc::clone(&read), events, token());
+    supervisor.start("follower", followed);
+    let driven = epoch::drive(Arc::clone(node), read, write, token());
+    supervisor.start("epoch", driven);
+}
+
+/// Runs the node of a configuration until `shutdown` is cancelled or a task fails, then drains. A
+/// node that has served before does so at once, whether or not the chain answers.
 ///
 /// # Errors
 ///
 /// [`RunError`] says what is wrong and where.
 pub async fn run(config: NodeConfig, shutdown: CancellationToken) -> Result<(), RunError> {
     let supervisor = Supervisor::new();
-    let parts = tokio::select! {
+    let (parts, wallet, chain) = tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
-        parts = assemble(&config) => parts?,
+        assembled = assemble(&config) => assembled?,
     };
-    let id = parts.node.id();
-    let plane = start(parts, &supervisor);
-    tracing::info!(node = %id, data = %config.network.listen, admin = %config.admin.listen, "up");
+    let node = Arc::clone(&parts.node);
+    let plane = serve(parts, &supervisor);
+    tracing::info!(node = %node.id(), data = %config.network.listen, admin = %config.admin.listen, "up");
+    let meeting = meet_chain(node, config.clone(), wallet, chain, supervisor.clone());
+    supervisor.start("chain", meeting);
 
     let exit = tokio::select! {
         () = shutdown.cancelled() => Exit::Requested,
@@ -167,7 +181,40 @@ pub async fn run(config: NodeConfig, shutdown: CancellationToken) -> Result<(), 
     }
 }
 
-async fn assemble(config: &NodeConfig) -> Result<Parts, RunError> {
+/// Connects to the chain, unless that is done, and starts to follow it. A chain that is not the
+/// configured one raises the alarm.
+async fn meet_chain(
+    node: Arc<Node>,
+    config: NodeConfig,
+    wallet: Wallet,
+    connected: Option<SuiChain>,
+    supervisor: Supervisor,
+) -> Result<(), std::convert::Infallible> {
+    let token = supervisor.token();
+    let chain = match connected {
+        Some(chain) => Ok(chain),
+        None => tokio::select! {
+            () = token.cancelled() => return Ok(()),
+            chain = connect(&config) => chain,
+        },
+    };
+    match chain {
+        Ok(chain) => {
+            let chain = Chain {
+                write: Arc::new(chain.account(wallet)),
+                events: Arc::new(chain.clone()),
+                read: Arc::new(chain),
+            };
+            follow(&node, chain, &supervisor);
+        }
+        Err(error) => node.raise_alarm(&error),
+    }
+    Ok(())
+}
+
+/// Opens everything of the node. The chain is needed only by a node that has never served: the data
+/// directory of any other knows the number of shards.
+async fn assemble(config: &NodeConfig) -> Result<(Parts, Wallet, Option<SuiChain>), RunError> {
     let keys = &config.keys;
     let identity =
         IdentitySecretKey::from_line(&read_secret_line(&keys.identity)?).map_err(|source| {
@@ -185,19 +232,28 @@ async fn assemble(config: &NodeConfig) -> Result<Parts, RunError> {
         })?;
     let wallet = Wallet::from_line(&read_secret_line(&keys.wallet)?)?;
 
-    let chain = connect(config).await?;
-    let network = chain.network();
-    let shards = chain.system().await?.shards;
-    let stamp = Stamp {
-        node: config.chain.node_id,
-        network,
-        shards,
-    };
     let data_dir = |source| RunError::DataDir {
         path: config.data_dir.clone(),
         source,
     };
     let backend = DiskBackend::open(&config.data_dir).map_err(|error| data_dir(error.into()))?;
+    let (shards, chain) =
+        match Stamp::shards_in(&backend).map_err(|error| data_dir(error.into()))? {
+            Some(shards) => (shards, None),
+            None => {
+                let chain = connect(config).await?;
+                (chain.system().await?.shards, Some(chain))
+            }
+        };
+    let network = NetworkId {
+        chain: config.chain.chain_id,
+        system: config.chain.system_object,
+    };
+    let stamp = Stamp {
+        node: config.chain.node_id,
+        network,
+        shards,
+    };
     let settings = floe_storage::Settings::default();
     let (storage, report) = Storage::open(Arc::new(backend), stamp, &settings).map_err(data_dir)?;
     if report != floe_storage::OpenReport::default() {
@@ -205,22 +261,21 @@ async fn assemble(config: &NodeConfig) -> Result<Parts, RunError> {
     }
 
     let codec = Codec::new(0)?;
-    let node = Node::new(config.chain.node_id, network, storage, codec, protocol_key);
+    let node = Node::new(config.chain.node_id, network, storage, codec, protocol_key)
+        .map_err(|error| data_dir(error.into()))?;
     let address = config.network.listen;
     let transport = QuicTransport::bind(
         &Identity::from_seed(identity.to_seed()),
         QuicSettings::node(address),
     )
     .map_err(|source| RunError::Bind { address, source })?;
-    Ok(Parts {
+    let parts = Parts {
         node,
         transport: Arc::new(transport),
-        write: Arc::new(chain.account(wallet)),
-        events: Arc::new(chain.clone()),
-        read: Arc::new(chain),
         admin: Some(config.admin.listen),
         request_memory: config.limits.request_memory_bytes(),
-    })
+    };
+    Ok((parts, wallet, chain))
 }
 
 /// Connects to the chain, waiting for it if it is not there yet.

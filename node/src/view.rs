@@ -25,6 +25,8 @@ pub struct ChainView {
     pub epoch: Epoch,
     /// The epoch's committee and this node's place in it, once read from the chain.
     pub membership: Option<Arc<Membership>>,
+    /// Whether checkpoints arrive.
+    pub in_reach: bool,
     /// Whether every checkpoint that there was has been applied.
     pub caught_up: bool,
     /// Why the chain cannot be followed any further, if so: nothing is signed any more.

@@ -23,7 +23,7 @@ pub const TOMBSTONE_EPOCHS: u32 = 1;
 /// What is to be collected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GcPlan {
-    /// Blobs whose slivers and metadata are to go, with the epoch in which they ended.
+    /// Blobs whose slivers, metadata and proofs are to go, with the epoch in which they ended.
     pub collect: Vec<(Epoch, BlobId)>,
     /// Blobs that are kept again: they only leave the queue.
     pub spare: Vec<(Epoch, BlobId)>,
@@ -153,6 +153,7 @@ impl Writing<'_> {
                     break;
                 }
             }
+            self.inconsistencies.remove(blob)?;
             let first = first_of(blob);
             let tasks = self
                 .recovery

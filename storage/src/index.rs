@@ -63,6 +63,7 @@ tables! {
     expiries: table::expiry::ExpiryTable,
     garbage: table::garbage::GarbageTable,
     held: table::held::HeldTable,
+    inconsistencies: table::inconsistency::InconsistencyTable,
     inventory: table::inventory::InventoryTable,
     ledger: table::ledger::LedgerTable,
     live: table::live::LiveTable,

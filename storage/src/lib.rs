@@ -12,6 +12,7 @@ mod drop;
 mod engine;
 mod follow;
 mod holdings;
+mod inconsistency;
 mod index;
 mod inventory;
 mod key;

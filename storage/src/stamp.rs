@@ -80,11 +80,31 @@ impl Stamp {
         owner
     }
 
+    /// The shard count of a directory that has been used; `None` if it has not. Opening the store
+    /// checks the rest of the stamp.
+    pub fn shards_in(backend: &dyn Backend) -> Result<Option<ShardCount>, StampError> {
+        let Some(found) = Self::text(backend)? else {
+            return Ok(None);
+        };
+        let shards = found.lines().find_map(|line| line.strip_prefix("shards "));
+        let shards = shards
+            .and_then(|shards| shards.parse().ok())
+            .and_then(|shards| ShardCount::new(shards).ok());
+        shards.map(Some).ok_or(StampError::Damaged)
+    }
+
     /// Compares with the stamp in the directory; `false` if there is none.
     pub(crate) fn check(&self, backend: &dyn Backend) -> Result<bool, StampError> {
+        match Self::text(backend)? {
+            Some(found) => self.compare(&found).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn text(backend: &dyn Backend) -> Result<Option<String>, StampError> {
         let file = match backend.open(&Self::file_name()) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let len = file.size()?;
@@ -93,8 +113,8 @@ impl Stamp {
         }
         let mut bytes = vec![0; usize::try_from(len).map_err(|_| StampError::Damaged)?];
         file.read_exact_at(0, &mut bytes)?;
-        let found = String::from_utf8(bytes).map_err(|_| StampError::Damaged)?;
-        self.compare(&found).map(|()| true)
+        let text = String::from_utf8(bytes).map_err(|_| StampError::Damaged)?;
+        Ok(Some(text))
     }
 
     fn compare(&self, found: &str) -> Result<(), StampError> {

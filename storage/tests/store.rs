@@ -12,8 +12,8 @@ use floe_storage::{
     backend::{Backend, DiskBackend, FileName, MemoryBackend},
 };
 use support::{
-    BOTH, Chain, blob, deleted, epoch, inconsistent, key, open, pair, put, registered, settings,
-    sliver, stamp, started, started_store,
+    BOTH, Chain, blob, collect_all, deleted, epoch, inconsistent, key, open, pair, put, registered,
+    settings, sliver, stamp, started, started_store,
 };
 
 #[test]
@@ -41,6 +41,29 @@ fn what_was_put_is_read_after_reopening() {
     );
     let metadata = storage.get_metadata(&blob(3).0, SegmentIndex(0)).unwrap();
     assert_eq!(metadata, Some("metadata".into()));
+}
+
+#[test]
+fn the_first_proof_against_a_blob_is_kept_until_the_blob_is_collected() {
+    let backend = MemoryBackend::default();
+    let (storage, mut chain) = started_store(&backend);
+    let prove = |storage: &Storage, number, proof: &'static str| {
+        let put = storage.put_inconsistency(blob(number).0, SegmentIndex(0), proof.into());
+        put.unwrap().wait()
+    };
+    prove(&storage, 3, "first").unwrap();
+    prove(&storage, 3, "second").unwrap();
+    let unknown = prove(&storage, 99, "of what?").unwrap_err();
+    assert_eq!(unknown, PutError::NotRegistered(blob(99).0));
+    drop(storage);
+
+    let storage = open(&backend);
+    let kept = storage.get_inconsistency(&blob(3).0).unwrap();
+    assert_eq!(kept, Some((SegmentIndex(0), "first".into())));
+    let batch = chain.batch(vec![inconsistent(3), started(2), started(3)]);
+    storage.apply(batch).unwrap().wait().unwrap();
+    collect_all(&storage);
+    assert!(!storage.has_inconsistency(&blob(3).0).unwrap());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! before it is verified, and nothing is acknowledged before it is on disk.
 
 mod confirm;
+mod inconsistency;
 mod info;
 mod metadata;
 mod sliver;
@@ -11,15 +12,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use floe_chain::id::ObjectId;
-use floe_codec::{BlobId, BlobLayout};
+use floe_codec::{BlobId, BlobLayout, SegmentIndex};
 use floe_p2p::{
     server::{Answer, Call, Items, Payload, Service},
     wire::{
         Refusal, Status,
         message::{
             BlobStatus, CommitteeReply, Confirm, ConfirmReply, GetBlobStatus, GetCommittee,
-            GetMetadata, GetNodeInfo, GetSliver, GetSymbols, Health, HealthReply, NodeInfo,
-            PutMetadata, PutSliver, PutSliverReply,
+            GetInconsistency, GetMetadata, GetNodeInfo, GetSliver, GetSymbols, Health, HealthReply,
+            NodeInfo, PutInconsistency, PutMetadata, PutSliver, PutSliverReply,
         },
     },
 };
@@ -43,9 +44,14 @@ impl NodeService {
         Self { node }
     }
 
-    /// A blob that may be written: known to the ledger, paid for, not invalid, by this registration.
+    /// A blob that may be written: known to the ledger, paid for, neither invalid nor proved to be
+    /// inconsistent, by this registration.
     fn writable(&self, blob: &BlobId, object: &ObjectId) -> Answer<(BlobLayout, Registration)> {
         let layout = self.kept(blob)?;
+        let proved = self.node.storage().has_inconsistency(blob);
+        if proved.map_err(Failed::from)? {
+            return Err(Status::Inconsistent.into());
+        }
         match self.node.storage().registration(blob, object) {
             Ok(Some(registration)) => Ok((layout, registration)),
             Ok(None) => Err(self.not_registered()),
@@ -118,6 +124,23 @@ impl Service for NodeService {
 
     async fn confirm(&self, _call: &Call, request: Confirm) -> Answer<ConfirmReply> {
         self.confirm_blob(request.blob, request.object).await
+    }
+
+    async fn put_inconsistency(
+        &self,
+        _call: &Call,
+        request: PutInconsistency,
+        payload: &mut Payload,
+    ) -> Answer<()> {
+        self.take_proof(request, payload).await
+    }
+
+    async fn get_inconsistency(
+        &self,
+        _call: &Call,
+        request: GetInconsistency,
+    ) -> Answer<(SegmentIndex, Bytes)> {
+        self.send_proof(request.blob).await
     }
 
     async fn get_committee(

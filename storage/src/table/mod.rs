@@ -10,6 +10,7 @@ pub(crate) mod digest;
 pub(crate) mod expiry;
 pub(crate) mod garbage;
 pub(crate) mod held;
+pub(crate) mod inconsistency;
 pub(crate) mod inventory;
 pub(crate) mod ledger;
 pub(crate) mod live;
