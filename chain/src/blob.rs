@@ -63,6 +63,7 @@ impl Registration {
 
 /// Where a blob stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BlobState {
     /// Paid for; nodes accept its slivers.
     Registered,

@@ -1,6 +1,7 @@
 //! What verbs share: the configuration of this run, how it talks, and what Ctrl-C must say.
 
 use std::{
+    fs::File,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -18,7 +19,7 @@ pub(crate) struct Context {
     pub(crate) output: Output,
     given: Given,
     resume: Arc<Mutex<Option<String>>>,
-    spooled: Mutex<Option<PathBuf>>,
+    spooled: Mutex<Option<(File, PathBuf)>>,
 }
 
 impl Context {
@@ -71,9 +72,14 @@ impl Context {
     pub(crate) fn listener(&self) -> Listener {
         let display = Display::new(&self.output);
         let resume = Arc::clone(&self.resume);
+        let configured = self.given.env.iter().any(|(name, _)| name == "FLOE_CONFIG");
+        let config = match &self.given.file {
+            Some(file) if !configured => format!(" --config {}", file.display()),
+            _ => String::new(),
+        };
         Arc::new(move |event| {
             if let Event::Resumable { blob } = &event {
-                *lock(&resume) = Some(format!("floe resume {blob}"));
+                *lock(&resume) = Some(format!("floe resume {blob}{config}"));
             }
             display.on(event);
         })
@@ -85,16 +91,16 @@ impl Context {
     }
 
     /// A file of ours that goes away unless somebody can resume with it.
-    pub(crate) fn clean_up(&self, file: PathBuf) {
-        *lock(&self.spooled) = Some(file);
+    pub(crate) fn clean_up(&self, file: File, path: PathBuf) {
+        *lock(&self.spooled) = Some((file, path));
     }
 
     /// The command that goes on with what was interrupted. Removes what nobody can go on with.
     pub(crate) fn end(&self) -> Option<String> {
         let resume = lock(&self.resume).take();
-        if let (Some(file), None) = (lock(&self.spooled).take(), &resume) {
+        if let (Some((_, path)), None) = (lock(&self.spooled).take(), &resume) {
             // It may be gone already; otherwise it only takes space.
-            let _ = std::fs::remove_file(file);
+            let _ = std::fs::remove_file(path);
         }
         resume
     }

@@ -77,6 +77,27 @@ impl Advice for Misused {
     }
 }
 
+/// A signal ended the run.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+struct Stopped {
+    resume: Option<String>,
+}
+
+impl Advice for Stopped {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Retry
+    }
+
+    fn code(&self) -> &'static str {
+        "interrupted"
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.resume.clone()
+    }
+}
+
 /// An error as JSON.
 #[derive(Serialize)]
 struct ErrorLine<'a> {
@@ -117,17 +138,22 @@ impl Fault {
         match self {
             Self::PipeClosed => Exit::Ok,
             Self::Interrupted { resume } => {
-                if let Some(command) = resume {
-                    eprintln!("\ninterrupted; nothing is lost. Go on with: {command}");
-                } else {
-                    eprintln!("\ninterrupted");
+                let exit = Exit::Interrupted;
+                match resume {
+                    command if output.json => {
+                        eprintln!("{}", json(&Stopped { resume: command }, exit));
+                    }
+                    Some(command) => {
+                        eprintln!("\ninterrupted; nothing is lost. Go on with: {command}");
+                    }
+                    None => eprintln!("\ninterrupted; nothing was begun that could go on"),
                 }
-                Exit::Interrupted
+                exit
             }
             Self::Failed(error) => {
                 let exit = Exit::from(&error.kind());
                 if output.json {
-                    eprintln!("{}", json(&*error));
+                    eprintln!("{}", json(&*error, exit));
                 } else {
                     eprint!("{}", text(&*error, output.terminal));
                 }
@@ -138,7 +164,7 @@ impl Fault {
 }
 
 /// The error as one line of JSON.
-pub(crate) fn json(error: &dyn Advice) -> String {
+pub(crate) fn json(error: &dyn Advice, exit: Exit) -> String {
     let kind = error.kind();
     let who = match &kind {
         ErrorKind::Corrupt { who } => Some(who.to_string()),
@@ -150,7 +176,7 @@ pub(crate) fn json(error: &dyn Advice) -> String {
         who,
         message: error.to_string(),
         hint: error.hint(),
-        exit: Exit::from(&kind) as u8,
+        exit: exit as u8,
     };
     json_line("error", &line)
 }
@@ -325,7 +351,10 @@ mod tests {
     fn every_error_as_people_and_programs_read_it() {
         let shown: Vec<String> = errors()
             .into_iter()
-            .map(|error| format!("{}{}\n", text(&*error, false), json(&*error)))
+            .map(|error| {
+                let exit = Exit::from(&error.kind());
+                format!("{}{}\n", text(&*error, false), json(&*error, exit))
+            })
             .collect();
         insta::assert_snapshot!("errors", shown.join("\n"));
     }

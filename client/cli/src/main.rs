@@ -1,6 +1,6 @@
 //! `floe`: Floe for people. Owns arguments, printing and exit codes; every journey is in
 //! `floe-client` or in the library the verb mounts. Data goes to stdout, talk to stderr.
-#![allow(
+#![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "the one crate that talks to people"

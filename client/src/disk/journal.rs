@@ -11,6 +11,7 @@ use std::{
     io::{self, Write},
     ops::Range,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use data_encoding::BASE64URL_NOPAD;
@@ -374,18 +375,29 @@ impl Journal {
     }
 }
 
+/// Locks a journal. Others lock it for a moment when they look through all journals.
 fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::Busy {
-            path: path.to_owned(),
-        }),
-        Err(std::fs::TryLockError::Error(source)) => Err(JournalError::Io {
-            path: path.to_owned(),
-            source,
-        }),
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(std::fs::TryLockError::Error(source)) => {
+                return Err(JournalError::Io {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+        }
     }
+    Err(JournalError::Busy {
+        path: path.to_owned(),
+    })
 }
+
+/// How often, and how long after each other, a lock is tried before another process is said to be
+/// at work: a look through all journals is over by then.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 fn damaged(path: &Path, line: usize, problem: impl ToString) -> JournalError {
     JournalError::Damaged {

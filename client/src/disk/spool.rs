@@ -1,7 +1,9 @@
 //! Inputs that can be read once (stdin, HTTP bodies) become files that can be read twice: unlinked
-//! when done, mode 0600, within a quota. Announced in the plan because the bytes touch a disk.
+//! when done, mode 0600, within a quota, locked while their process lives. Announced in the plan
+//! because the bytes touch a disk.
 
 use std::{
+    fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -54,9 +56,10 @@ impl Spool {
         };
         std::fs::create_dir_all(dir).map_err(write)?;
         let mut file = tempfile::Builder::new()
-            .prefix("floe-spool-")
+            .prefix(PREFIX)
             .tempfile_in(dir)
             .map_err(write)?;
+        file.as_file().lock().map_err(write)?;
         let mut buffer = vec![0; COPY_BYTES];
         let mut total = 0;
         loop {
@@ -81,18 +84,42 @@ impl Spool {
         Source::open(self.file.path())
     }
 
-    /// Leaves the file to the caller, who removes it when its bytes are stored.
+    /// Leaves the file to the caller, who removes it when its bytes are stored. While the handle is
+    /// open, [`sweep`] leaves the file alone.
     ///
     /// # Errors
     /// The file was removed meanwhile.
-    pub fn keep(self) -> Result<PathBuf, SpoolError> {
-        let kept = self.file.keep();
-        kept.map(|(_, path)| path).map_err(|e| SpoolError::Write {
+    pub fn keep(self) -> Result<(File, PathBuf), SpoolError> {
+        self.file.keep().map_err(|e| SpoolError::Write {
             dir: e.file.path().to_owned(),
             source: e.error,
         })
     }
 }
+
+/// Removes the copies in `dir` that killed processes left behind, except those in `needed`. Best
+/// effort: what cannot be removed only takes space.
+pub(crate) fn sweep(dir: &Path, needed: &[PathBuf]) {
+    let Ok(listing) = std::fs::read_dir(dir) else {
+        return;
+    };
+    for entry in listing.flatten() {
+        let path = entry.path();
+        let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        if !ours || needed.contains(&path) {
+            continue;
+        }
+        let unused = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+        // A copy is empty between its making and its locking.
+        if unused && entry.metadata().is_ok_and(|metadata| metadata.len() > 0) {
+            let removed = std::fs::remove_file(&path);
+            tracing::debug!(path = %path.display(), ?removed, "left behind by a killed process");
+        }
+    }
+}
+
+/// What the names of copies begin with.
+const PREFIX: &str = "floe-spool-";
 
 /// Bytes per copy step.
 const COPY_BYTES: usize = 256 * 1024;
@@ -122,5 +149,21 @@ mod tests {
         let over = Spool::fill(dir.path(), 699_999, input.as_slice()).await;
         assert!(matches!(over, Err(SpoolError::Quota { quota: 699_999 })));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn only_what_nobody_uses_or_needs_is_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = async || Spool::fill(dir.path(), 9, &b"bytes"[..]).await.unwrap();
+        let (_running, used) = spool().await.keep().unwrap();
+        let (ended, needed) = spool().await.keep().unwrap();
+        drop(ended);
+        let (ended, left) = spool().await.keep().unwrap();
+        drop(ended);
+        let other = dir.path().join("somebody-elses");
+        std::fs::write(&other, b"bytes").unwrap();
+        sweep(dir.path(), std::slice::from_ref(&needed));
+        let exist = [&used, &needed, &left, &other].map(|path| path.exists());
+        assert_eq!(exist, [true, true, false, true]);
     }
 }

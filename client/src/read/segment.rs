@@ -1,6 +1,7 @@
 //! One segment, from nobody knows where to verified bytes. Source rows first; what is missing, wrong
 //! or late is replaced; a node that sent something else than the committed bytes is named and not
-//! asked again.
+//! asked again. Of a part of a segment only its rows are fetched; one that is not to be had is
+//! rebuilt from the symbols in which other slivers cross it, which are no more bytes than the row.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,22 +13,23 @@ use std::{
 use bytes::Bytes;
 use floe_chain::committee::MemberIndex;
 use floe_codec::{
-    Axis, BlobId, Codec, DecodeBuffers, DecodeError, SegmentBuffers, SegmentIndex, SegmentMetadata,
-    SliverIndex, SliverPairIndex, VerifiedSliver,
+    Axis, BlobId, Codec, DecodeBuffers, DecodeError, HelperSymbols, SegmentBuffers, SegmentIndex,
+    SegmentMetadata, SliverIndex, SliverPairIndex, VerifiedSliver,
 };
 use floe_p2p::{
     client::CallError,
     fetch::{Candidate, Fetch, HedgeBudget, Input, Output, PieceIndex, Source, SourceIndex},
 };
+use futures::StreamExt;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use super::{
     error::ReadError,
-    fetch::{Arrival, Request},
+    fetch::{Arrival, Piece, Request},
     metadata, proof,
 };
 use crate::{
@@ -40,6 +42,12 @@ use crate::{
 
 /// Between two rounds over all nodes.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long rows of a part of a segment may take, besides their bytes, before they are rebuilt.
+const ROWS_TIME: Duration = Duration::from_millis(500);
+/// Slowest transfer of rows that is waited for, in bytes a second.
+const SLOWEST: u32 = 256 << 10;
+/// Rows rebuilt at once.
+const REBUILDS: usize = 4;
 /// Items that wait to be looked at.
 const ARRIVALS: usize = 64;
 
@@ -103,7 +111,7 @@ impl SegmentReader {
         }
     }
 
-    /// Source rows, each verified; none if one is not to be had.
+    /// Source rows, each verified; none if so many are missing that the whole segment is cheaper.
     async fn rows(
         &self,
         metadata: &Arc<SegmentMetadata>,
@@ -112,25 +120,71 @@ impl SegmentReader {
         let network = self.client.network().await?;
         let mut raw = Raw::new();
         let wanted = |index: SliverIndex| rows.contains(&index.get());
+        let bytes = rows.len() * metadata.layout().sliver_size(Axis::Primary);
+        let time = ROWS_TIME + Duration::from_secs(bytes as u64) / SLOWEST;
+        let collect = self.collect(&network, metadata, Piece::Row, rows.len(), wanted, &mut raw);
+        // Whatever has not come by then is missing.
+        let _ = timeout(time, collect).await;
+        let checked = self.check(&network, metadata, &raw).await?;
+        let mut found: BTreeMap<SliverIndex, Bytes> = checked
+            .good
+            .into_iter()
+            .map(|row| (row.index(), row.into_bytes()))
+            .collect();
+        let missing: Vec<SliverIndex> = rows
+            .map(SliverIndex)
+            .filter(|row| !found.contains_key(row))
+            .collect();
+        let whole = metadata.layout().shards().source_slivers().primary;
+        if 2 * missing.len() > usize::from(whole) {
+            return Ok(None);
+        }
+        let rebuilds = missing
+            .into_iter()
+            .map(|row| self.rebuild(&network, metadata, row));
+        let mut rebuilds = futures::stream::iter(rebuilds).buffer_unordered(REBUILDS);
+        while let Some(rebuilt) = rebuilds.next().await {
+            let Some((row, bytes)) = rebuilt? else {
+                return Ok(None);
+            };
+            found.insert(row, bytes);
+        }
+        let rows: Vec<Bytes> = found.into_values().collect();
+        Ok(Some(rows.concat().into()))
+    }
+
+    /// A row from symbols of columns, verified; none if too few come or one of them is wrong.
+    async fn rebuild(
+        &self,
+        network: &Arc<Network>,
+        metadata: &Arc<SegmentMetadata>,
+        row: SliverIndex,
+    ) -> Result<Option<(SliverIndex, Bytes)>, ReadError> {
+        let need = metadata.layout().shards().source_symbols(Axis::Primary);
+        let mut raw = Raw::new();
+        let piece = Piece::Crossing(row);
+        let all = |_| true;
         if self
-            .collect(&network, metadata, rows.len(), wanted, &mut raw)
+            .collect(network, metadata, piece, need.into(), all, &mut raw)
             .await
             .is_err()
         {
             return Ok(None);
         }
-        let checked = self.check(&network, metadata, &raw).await?;
-        if !checked.bad.is_empty() {
-            return Ok(None);
-        }
-        let mut rows = checked.good;
-        rows.sort_by_key(VerifiedSliver::index);
-        Ok(Some(
-            rows.iter()
-                .flat_map(VerifiedSliver::bytes)
-                .copied()
-                .collect(),
-        ))
+        let of = Arc::clone(metadata);
+        self.compute(move |codec, _| {
+            let helpers: Vec<_> = raw
+                .iter()
+                .map(|(sliver, (_, symbols))| HelperSymbols {
+                    sliver: *sliver,
+                    symbols,
+                })
+                .collect();
+            let rebuilt = codec.recover_slivers(&of, Axis::Primary, &[row], &helpers);
+            let sliver = rebuilt.ok()?.pop()?.ok()?;
+            Some((row, sliver.into_bytes().into()))
+        })
+        .await
     }
 
     /// The whole segment: decoded, encoded again, compared.
@@ -144,7 +198,7 @@ impl SegmentReader {
             let missing = need.saturating_sub(had.len());
             let wanted = |index| !had.contains(&index);
             match self
-                .collect(&network, metadata, missing, wanted, &mut raw)
+                .collect(&network, metadata, Piece::Row, missing, wanted, &mut raw)
                 .await
             {
                 Ok(()) => {
@@ -169,12 +223,13 @@ impl SegmentReader {
         }
     }
 
-    /// Fetches `need` of the wanted primary slivers into `raw`; if they cannot be had, says who
+    /// Fetches pieces of `need` of the wanted slivers into `raw`; if they cannot be had, says who
     /// failed and why.
     async fn collect(
         &self,
         network: &Arc<Network>,
         metadata: &SegmentMetadata,
+        what: Piece,
         need: usize,
         wanted: impl Fn(SliverIndex) -> bool,
         raw: &mut Raw,
@@ -182,7 +237,7 @@ impl SegmentReader {
         let (to, mut arrivals) = mpsc::channel(ARRIVALS);
         let mut requests: BTreeMap<SourceIndex, JoinSet<()>> = BTreeMap::new();
         let mut failures = Vec::new();
-        let mut fetch = self.plan(network, metadata, need, wanted);
+        let mut fetch = self.plan(network, metadata, what, need, wanted);
         loop {
             while let Some(output) = fetch.poll_output() {
                 match output {
@@ -193,6 +248,7 @@ impl SegmentReader {
                             blob: self.blob,
                             segment: *metadata.layout(),
                             member: member(source),
+                            piece: what,
                             slivers: pieces.into_iter().map(sliver).collect(),
                         };
                         requests
@@ -211,7 +267,7 @@ impl SegmentReader {
                 None => arrivals.recv().await,
             };
             let input = match arrival {
-                Some(Arrival::Sliver(from, index, bytes)) => {
+                Some(Arrival::Piece(from, index, bytes)) => {
                     raw.insert(index, (from, bytes));
                     Input::Arrived(piece(index))
                 }
@@ -238,12 +294,13 @@ impl SegmentReader {
         &self,
         network: &Network,
         metadata: &SegmentMetadata,
+        what: Piece,
         need: usize,
         wanted: impl Fn(SliverIndex) -> bool,
     ) -> Fetch {
         let now = Instant::now();
         let shards = network.committee.shards();
-        let sources_of = metadata.layout().shards().source_slivers().primary;
+        let sources_of = *shards.source_slivers().get(what.axis());
         let liars = self
             .liars
             .lock()
@@ -253,7 +310,7 @@ impl SegmentReader {
             let from = network
                 .committee
                 .owner(self.blob.shard_of(pair, shards).ok()?)?;
-            let index = pair.sliver(Axis::Primary, shards).ok()?;
+            let index = pair.sliver(what.axis(), shards).ok()?;
             let candidate = Candidate {
                 piece: piece(index),
                 source: source(from),
@@ -261,7 +318,7 @@ impl SegmentReader {
             };
             (wanted(index) && !liars.contains(&from)).then_some(candidate)
         });
-        let size = u32::try_from(metadata.layout().sliver_size(Axis::Primary)).unwrap_or(u32::MAX);
+        let size = u32::try_from(what.size(metadata.layout())).unwrap_or(u32::MAX);
         let sources = network.addresses.iter().map(|address| {
             Source::from_stats(&self.client.peers.peers().get(&address.peer), size, now)
         });

@@ -1,6 +1,6 @@
 //! Stores that were interrupted: listing them, going on, giving up.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use floe_chain::id::ObjectId;
 use floe_codec::BlobId;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{StoreError, StoreOptions, Stored, Tail};
 use crate::{
     Client,
-    disk::{journal::Journal, source::Source},
+    disk::{journal::Journal, source::Source, spool},
     plan::ByteSize,
     progress::Listener,
 };
@@ -88,6 +88,23 @@ impl Client {
     /// There is no journal of it.
     pub fn forget(&self, blob: BlobId) -> Result<(), StoreError> {
         Ok(self.journal_of(blob)?.forget()?)
+    }
+
+    /// Removes the copies of inputs that killed processes left in `dir` and that no interrupted store
+    /// needs. A directory outside the client's own may be shared with other clients, and is left alone.
+    pub fn sweep_spool(&self, dir: &Path) {
+        let Ok(journals) = Journal::all(&self.journals()) else {
+            return;
+        };
+        // A journal that somebody is working on may need any of them.
+        let Ok(journals) = journals.into_iter().collect::<Result<Vec<_>, _>>() else {
+            return;
+        };
+        if dir.starts_with(&self.state_dir) {
+            let sources = journals.into_iter().filter_map(|it| it.started.source);
+            let needed: Vec<_> = sources.map(|source| source.path).collect();
+            spool::sweep(dir, &needed);
+        }
     }
 
     fn journal_of(&self, blob: BlobId) -> Result<Journal, StoreError> {

@@ -1,18 +1,18 @@
 //! Whole journeys against a network in one process: real codec, real signatures, real QUIC.
-#![allow(
-    missing_docs,
-    unreachable_pub,
+#![expect(
     clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test"
+    reason = "helpers of tests; a failure is a failed test"
 )]
 
 mod node;
 mod world;
 
+use std::time::Duration;
+
 use floe_chain::rpc::ChainRead;
 use floe_client::{
     advice::{Advice, ErrorKind},
+    disk::source::Source,
     plan::ByteRange,
     progress::Event,
     read::ReadError,
@@ -20,7 +20,10 @@ use floe_client::{
 };
 use floe_codec::BlobId;
 
-use crate::{node::Fault, world::World};
+use crate::{
+    node::Fault,
+    world::{OPTIONS, World},
+};
 
 /// Bytes that differ everywhere.
 fn sample(length: usize) -> Vec<u8> {
@@ -171,16 +174,9 @@ async fn a_client_of_the_last_epoch_goes_on_in_the_new_one() {
     let client = world.client();
     assert_eq!(client.network().await.unwrap().epoch().get(), 1);
     world.begin_epoch(3_600_000).await;
-    let source = floe_client::disk::source::Source::Memory(sample(400_000).into());
-    let options = floe_client::store::StoreOptions {
-        epochs: 2,
-        deletable: false,
-        spooled: false,
-    };
-    let (stored, _) = client
-        .store(source, options, world.listener())
-        .await
-        .unwrap();
+    let source = Source::Memory(sample(400_000).into());
+    let stored = client.store(source, OPTIONS, world.listener()).await;
+    let (stored, _) = stored.unwrap();
     assert!(
         world
             .take_events()
@@ -201,4 +197,64 @@ async fn an_unknown_blob_is_not_found_only_on_the_word_of_a_quorum() {
     world.kill(4).await;
     let error = world.read(unknown, ByteRange::All).await.unwrap_err();
     assert!(matches!(error, ReadError::Unavailable { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_an_epoch_change_interrupts_collects_all_signatures_of_the_new_one() {
+    let world = World::new(10).await;
+    // Six nodes confirm in epoch 1; four answer only when epoch 2 has begun.
+    world.set_fault(0..4, Fault::Hold);
+    let bytes = sample(300_000);
+    let (client, listener) = (world.client(), world.listener());
+    let source = Source::Memory(bytes.clone().into());
+    let storing = tokio::spawn(async move { client.store(source, OPTIONS, listener).await });
+    let six = |event: &Event| matches!(event, Event::Confirmed { shards: 6, .. });
+    while !world.events.lock().unwrap().iter().any(six) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    world.begin_epoch(3_600_000).await;
+    world.set_fault(0..4, Fault::None);
+    let (stored, _) = storing.await.unwrap().unwrap();
+
+    let events = world.take_events();
+    assert!(events.contains(&Event::EpochChanged { epoch: 2 }));
+    let registration = world.chain.blob(stored.object).await.unwrap().unwrap();
+    assert_eq!(registration.certified.map(|epoch| epoch.get()), Some(2));
+    let owner = world.client().wallet().unwrap().address();
+    let owned = world.chain.owned_blobs(owner).await.unwrap();
+    assert_eq!(owned.len(), 1, "registered and paid once");
+    assert!(world.read(stored.blob, ByteRange::All).await.unwrap() == bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_not_to_be_had_is_rebuilt_from_symbols() {
+    let mut world = World::new(10).await;
+    let bytes = sample(400_000);
+    let stored = world.store(bytes.clone()).await.unwrap();
+    // Whose row it is follows from the blob's id: every row is read, three of ten owners are dead.
+    world.kill(3).await;
+    world.take_served();
+    for first in (0..400_000).step_by(50_000) {
+        let range = ByteRange::Closed(first, first + 99);
+        let part = world.read(stored.blob, range).await.unwrap();
+        let first = usize::try_from(first).unwrap();
+        assert!(part == bytes[first..first + 100]);
+    }
+    let (slivers, symbols) = world.take_served();
+    assert!(symbols > 0, "a source row of four is with a dead node");
+    assert!(slivers <= 8, "never the whole segment: {slivers}");
+
+    // A wrong symbol costs a whole read, not the truth.
+    world.set_fault(0..1, Fault::Garbage);
+    let range = ByteRange::Closed(0, 399_998);
+    for range in [range, ByteRange::Closed(10, 19), ByteRange::Last(10)] {
+        let part = world.read(stored.blob, range).await.unwrap();
+        let expected = match range {
+            ByteRange::Closed(first, last) => {
+                &bytes[usize::try_from(first).unwrap()..=usize::try_from(last).unwrap()]
+            }
+            _ => &bytes[399_990..],
+        };
+        assert!(part == expected);
+    }
 }

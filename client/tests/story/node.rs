@@ -26,7 +26,7 @@ use floe_p2p::{
     wire::{
         ItemStatus, Refusal, Status,
         message::{
-            BlobStatus, Confirm, ConfirmReply, GetBlobStatus, GetMetadata, GetSliver,
+            BlobStatus, Confirm, ConfirmReply, GetBlobStatus, GetMetadata, GetSliver, GetSymbols,
             MissingSlivers, PutInconsistency, PutSliver, PutSliverReply, SegmentRange,
         },
     },
@@ -34,41 +34,46 @@ use floe_p2p::{
 
 /// How a node misbehaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     #[default]
     None,
     /// Takes nothing more, once all nodes together took so many slivers.
     FullAfter(u64),
-    /// Flips a bit in every sliver it serves.
+    /// Answers no writer until the fault is taken away.
+    Hold,
+    /// Flips a bit in every sliver it serves, and in every symbol.
     Garbage,
     /// Signs something else than what it holds.
     ForgedConfirmation,
 }
 
-pub type Key = (BlobId, SegmentIndex, ShardIndex, Axis);
+pub(crate) type Key = (BlobId, SegmentIndex, ShardIndex, Axis);
 
 /// What a node holds and knows.
-pub struct State {
-    pub id: NodeId,
-    pub epoch: Epoch,
-    pub fault: Fault,
-    pub metadata: BTreeMap<(BlobId, SegmentIndex), Bytes>,
-    pub slivers: BTreeMap<Key, Bytes>,
-    pub proofs: BTreeSet<BlobId>,
+pub(crate) struct State {
+    pub(crate) id: NodeId,
+    pub(crate) epoch: Epoch,
+    pub(crate) fault: Fault,
+    pub(crate) metadata: BTreeMap<(BlobId, SegmentIndex), Bytes>,
+    pub(crate) slivers: BTreeMap<Key, Bytes>,
+    pub(crate) proofs: BTreeSet<BlobId>,
+    /// Slivers and symbols that readers asked for.
+    pub(crate) served: u64,
+    pub(crate) symbols: u64,
 }
 
 #[derive(Clone)]
-pub struct MemoryNode {
-    pub chain: MemoryChain,
-    pub codec: Codec,
-    pub key: Arc<BlsSecretKey>,
-    pub state: Arc<Mutex<State>>,
+pub(crate) struct MemoryNode {
+    pub(crate) chain: MemoryChain,
+    pub(crate) codec: Codec,
+    pub(crate) key: Arc<BlsSecretKey>,
+    pub(crate) state: Arc<Mutex<State>>,
     /// Slivers that were sent to all nodes together.
-    pub received_by_all: Arc<AtomicU64>,
+    pub(crate) received_by_all: Arc<AtomicU64>,
 }
 
 impl MemoryNode {
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
@@ -167,6 +172,10 @@ impl Service for MemoryNode {
             }
             return Err(Status::Full.into());
         }
+        while self.state().fault == Fault::Hold {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        self.check_epoch(call)?;
         let registration = self.registered(request.object).await?;
         let shards = self.chain.system().await.unwrap().shards;
         let layout = layout_of(&registration, shards);
@@ -232,7 +241,8 @@ impl Service for MemoryNode {
             let (segment, shard) = request.item(index).unwrap();
             let key = (request.blob, segment, shard, request.axis);
             let (found, fault) = {
-                let state = self.state();
+                let mut state = self.state();
+                state.served += 1;
                 (state.slivers.get(&key).cloned(), state.fault)
             };
             match found {
@@ -247,6 +257,42 @@ impl Service for MemoryNode {
                 }
                 None => items.absent(ItemStatus::NotHeld).await?,
             }
+        }
+        Ok(())
+    }
+
+    async fn get_symbols(&self, _: &Call, request: GetSymbols, items: &mut Items) -> Answer<()> {
+        let shards = self.chain.system().await.unwrap().shards;
+        for (blob, segment) in request.iter() {
+            let mut item = vec![0; request.sources.len().div_ceil(8)];
+            let metadata = self.state().metadata.get(&(blob, segment)).cloned();
+            let metadata: SegmentMetadata<Unverified> =
+                bcs::from_bytes(&metadata.ok_or(Status::NotHeld)?).unwrap();
+            let metadata = metadata.verify(&blob).unwrap();
+            let sliver_of = |shard, axis| {
+                let pair = blob.pair_of(shard, shards).unwrap();
+                pair.sliver(axis, shards).unwrap()
+            };
+            let crossing = sliver_of(request.target, request.axis);
+            let axis = request.axis.orthogonal();
+            for (at, shard) in request.sources.iter().enumerate() {
+                let key = (blob, segment, *shard, axis);
+                let (sliver, fault) = {
+                    let mut state = self.state();
+                    state.symbols += 1;
+                    (state.slivers.get(&key).cloned(), state.fault)
+                };
+                let Some(bytes) = sliver else { continue };
+                let index = sliver_of(*shard, axis);
+                let sliver = self.codec.verify_sliver(&metadata, axis, index, bytes);
+                let extended = self.codec.extend_sliver(&sliver.unwrap());
+                let mut symbol = extended.symbol(crossing).unwrap().to_vec();
+                symbol[0] ^= u8::from(fault == Fault::Garbage);
+                item[at / 8] |= 1 << (at % 8);
+                item.extend(symbol);
+            }
+            let grant = items.reserve(u32::try_from(item.len()).unwrap()).await?;
+            items.send(item.into(), grant).await?;
         }
         Ok(())
     }

@@ -40,23 +40,29 @@ use floe_p2p::{
 
 use crate::node::{Fault, MemoryNode, State};
 
-pub const COIN: u64 = 1_000_000_000;
+pub(crate) const COIN: u64 = 1_000_000_000;
+/// How everything is stored.
+pub(crate) const OPTIONS: StoreOptions = StoreOptions {
+    epochs: 2,
+    deletable: true,
+    spooled: false,
+};
 /// The client's account.
-pub const USER: u8 = 200;
+pub(crate) const USER: u8 = 200;
 
-pub struct World {
-    pub chain: MemoryChain,
-    pub nodes: Vec<Node>,
+pub(crate) struct World {
+    pub(crate) chain: MemoryChain,
+    pub(crate) nodes: Vec<Node>,
     received: Arc<AtomicU64>,
-    pub codec: Codec,
-    pub state: tempfile::TempDir,
-    pub events: Arc<Mutex<Vec<Event>>>,
+    pub(crate) codec: Codec,
+    pub(crate) state: tempfile::TempDir,
+    pub(crate) events: Arc<Mutex<Vec<Event>>>,
 }
 
-pub struct Node {
+pub(crate) struct Node {
     account: Address,
     plane: DataPlane<MemoryNode>,
-    pub node: MemoryNode,
+    pub(crate) node: MemoryNode,
 }
 
 fn address(n: u8) -> Address {
@@ -76,7 +82,7 @@ fn any_port() -> SocketAddr {
 
 impl World {
     /// `count` nodes, as many shards, epoch 1 open.
-    pub async fn new(count: u8) -> Self {
+    pub(crate) async fn new(count: u8) -> Self {
         let shards = ShardCount::new(count.into()).unwrap();
         let chain = MemoryChain::new(MemorySettings::small(7, shards));
         let codec = Codec::new(1).unwrap();
@@ -100,7 +106,7 @@ impl World {
     }
 
     /// Ends the running epoch and opens the next one.
-    pub async fn begin_epoch(&self, ms: u64) {
+    pub(crate) async fn begin_epoch(&self, ms: u64) {
         let driver = self.chain.account(self.nodes[0].account);
         self.chain.pass(ms / 2 + 1);
         driver.execute(vec![Operation::Select]).await.unwrap();
@@ -119,7 +125,7 @@ impl World {
         }
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let identity = Identity::generate();
         let transport = QuicTransport::bind(&identity, settings(QuicSettings::client())).unwrap();
         let plane = DataPlane::client_only(Arc::new(transport));
@@ -137,25 +143,20 @@ impl World {
         })
     }
 
-    pub fn listener(&self) -> Listener {
+    pub(crate) fn listener(&self) -> Listener {
         let events = Arc::clone(&self.events);
         Arc::new(move |event| events.lock().unwrap().push(event))
     }
 
-    pub fn take_events(&self) -> Vec<Event> {
+    pub(crate) fn take_events(&self) -> Vec<Event> {
         std::mem::take(&mut *self.events.lock().unwrap())
     }
 
-    pub async fn store(&self, bytes: Vec<u8>) -> Result<Stored, StoreError> {
+    pub(crate) async fn store(&self, bytes: Vec<u8>) -> Result<Stored, StoreError> {
         let source = Source::Memory(bytes.into());
-        let options = StoreOptions {
-            epochs: 2,
-            deletable: true,
-            spooled: false,
-        };
         let (stored, tail) = self
             .client()
-            .store(source, options, self.listener())
+            .store(source, OPTIONS, self.listener())
             .await?;
         if let Some(tail) = tail {
             tail.finish(Duration::from_secs(5)).await;
@@ -163,7 +164,7 @@ impl World {
         Ok(stored)
     }
 
-    pub async fn read(&self, blob: BlobId, range: ByteRange) -> Result<Vec<u8>, ReadError> {
+    pub(crate) async fn read(&self, blob: BlobId, range: ByteRange) -> Result<Vec<u8>, ReadError> {
         let mut reader = self.client().read(blob, range, self.listener()).await?;
         let mut all = Vec::new();
         while let Some(bytes) = reader.next().await {
@@ -172,19 +173,30 @@ impl World {
         Ok(all)
     }
 
-    pub fn set_fault(&self, which: std::ops::Range<usize>, fault: Fault) {
+    pub(crate) fn set_fault(&self, which: std::ops::Range<usize>, fault: Fault) {
         for node in &self.nodes[which] {
             node.node.state().fault = fault;
         }
     }
 
     /// Slivers that nodes were sent so far.
-    pub fn received(&self) -> u64 {
+    pub(crate) fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
 
+    /// Slivers and symbols that all nodes were asked for since the last call.
+    pub(crate) fn take_served(&self) -> (u64, u64) {
+        let take = |node: &Node| {
+            let mut state = node.node.state();
+            let take = |count: &mut u64| std::mem::take(count);
+            (take(&mut state.served), take(&mut state.symbols))
+        };
+        let of_nodes = self.nodes.iter().map(take);
+        of_nodes.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+    }
+
     /// Stops nodes without a word of farewell.
-    pub async fn kill(&mut self, count: usize) {
+    pub(crate) async fn kill(&mut self, count: usize) {
         for node in self.nodes.drain(..count) {
             node.plane.shutdown(Duration::ZERO).await;
         }
@@ -237,6 +249,8 @@ impl Node {
                 metadata: Default::default(),
                 slivers: Default::default(),
                 proofs: Default::default(),
+                served: 0,
+                symbols: 0,
             })),
             received_by_all,
         };

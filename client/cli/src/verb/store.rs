@@ -62,6 +62,7 @@ impl Args {
         let listener = context.listener();
         let spooled = self.file.as_os_str() == "-";
         let source = if spooled {
+            client.sweep_spool(&settings.spool_dir);
             listener.on(Event::Phase {
                 phase: Phase::Spool,
             });
@@ -70,11 +71,11 @@ impl Args {
                 settings.spool_quota,
                 tokio::io::stdin(),
             );
-            let path = spool
+            let (file, path) = spool
                 .await
                 .and_then(Spool::keep)
                 .map_err(StoreError::from)?;
-            context.clean_up(path.clone());
+            context.clean_up(file, path.clone());
             Source::open(&path).map_err(StoreError::from)?
         } else {
             Source::open(&self.file).map_err(StoreError::from)?
