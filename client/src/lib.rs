@@ -6,6 +6,7 @@ pub mod chain;
 pub mod config;
 mod connect;
 pub mod disk;
+pub mod light;
 pub mod network;
 pub mod owned;
 pub mod plan;
@@ -28,9 +29,7 @@ use floe_chain::{
     rpc::{ChainError, ChainRead, ChainWrite, abort::Refusal},
 };
 use floe_codec::Codec;
-use floe_p2p::{
-    address::PeerAddress, client::DataClient, fetch::HedgeBudget, identity::peer_id_of,
-};
+use floe_p2p::{address::PeerAddress, client::DataClient, fetch::HedgeBudget};
 
 use crate::{chain::Moment, network::Network};
 
@@ -168,17 +167,15 @@ impl Client {
         let hints = nodes
             .into_iter()
             .map(|node| node.map_or(Vec::new(), |node| node.addresses));
-        let addresses = committee
-            .members()
-            .iter()
-            .zip(hints)
-            .map(|(member, hints)| {
-                let peer = peer_id_of(&member.identity().to_bytes())
-                    .expect("identity keys of a committee are points of the curve");
-                // Whatever does not parse is as useless as a wrong address.
-                let addresses = hints.iter().filter_map(|hint| hint.parse().ok()).collect();
-                PeerAddress { peer, addresses }
-            });
+        let addresses =
+            Network::peers_of(&committee)
+                .into_iter()
+                .zip(hints)
+                .map(|(peer, hints)| {
+                    // Whatever does not parse is as useless as a wrong address.
+                    let addresses = hints.iter().filter_map(|hint| hint.parse().ok()).collect();
+                    PeerAddress { peer, addresses }
+                });
         let addresses = addresses.collect();
         let network = Arc::new(Network {
             id: system.network,

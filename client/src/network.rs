@@ -7,7 +7,10 @@ use floe_chain::{
     id::NetworkId,
 };
 use floe_codec::{BlobId, ShardIndex, SliverPairIndex};
-use floe_p2p::address::PeerAddress;
+use floe_p2p::{
+    address::PeerAddress,
+    identity::{PeerId, peer_id_of},
+};
 
 /// The committee of an epoch with the addresses of its members.
 #[derive(Debug, Clone)]
@@ -25,6 +28,16 @@ impl Network {
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.committee.epoch()
+    }
+
+    /// Who must answer as each member, in member order.
+    #[must_use]
+    pub fn peers_of(committee: &Committee) -> Vec<PeerId> {
+        let peer = |member: &Member| {
+            peer_id_of(&member.identity().to_bytes())
+                .expect("identity keys of a committee are points of the curve")
+        };
+        committee.members().iter().map(peer).collect()
     }
 
     /// Where a member answers.

@@ -4,3 +4,4 @@
 pub mod journal;
 pub mod source;
 pub mod spool;
+pub mod trust;

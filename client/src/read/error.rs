@@ -5,6 +5,7 @@ use floe_codec::{BlobId, SegmentIndex};
 
 use crate::{
     advice::{Advice, Culprit, ErrorKind},
+    light::LightError,
     plan::RangeError,
 };
 
@@ -14,6 +15,9 @@ pub enum ReadError {
     /// The chain does not say who the nodes are.
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// The chain of committees does not.
+    #[error(transparent)]
+    Light(#[from] LightError),
     /// No such bytes in the blob.
     #[error(transparent)]
     Range(#[from] RangeError),
@@ -76,6 +80,7 @@ impl Advice for ReadError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Chain(error) => Advice::kind(error),
+            Self::Light(error) => error.kind(),
             Self::Range(_) => ErrorKind::FixInput,
             Self::NotFound { .. } | Self::Expired { .. } => ErrorKind::NotFound,
             Self::Unavailable { .. } => ErrorKind::Retry,
@@ -89,6 +94,7 @@ impl Advice for ReadError {
     fn code(&self) -> &'static str {
         match self {
             Self::Chain(error) => error.code(),
+            Self::Light(error) => error.code(),
             Self::Range(_) => "read.range",
             Self::NotFound { .. } => "read.not_found",
             Self::Expired { .. } => "read.expired",
@@ -101,6 +107,7 @@ impl Advice for ReadError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Chain(error) => error.hint(),
+            Self::Light(error) => error.hint(),
             Self::NotFound { .. } => {
                 Some("check the id, and that the configuration is of the right network".to_owned())
             }

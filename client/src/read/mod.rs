@@ -7,10 +7,12 @@ mod metadata;
 mod proof;
 mod segment;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use floe_codec::{BlobId, SegmentIndex};
+use floe_codec::{BlobId, Codec, SegmentIndex};
+use floe_p2p::{client::DataClient, fetch::HedgeBudget};
 use futures::StreamExt;
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -18,7 +20,8 @@ pub use error::ReadError;
 
 use self::segment::SegmentReader;
 use crate::{
-    Client,
+    Client, Patience,
+    network::Network,
     plan::{ByteRange, ReadPlan, SegmentRead},
     progress::{Event, Listener, Phase},
 };
@@ -35,6 +38,37 @@ const AHEAD_BYTES: usize = 24 << 20;
 /// Most segments read at once.
 const AHEAD_SEGMENTS: usize = 6;
 
+/// Where a read learns who serves.
+#[async_trait]
+pub(crate) trait NetworkSource: Send + Sync {
+    /// The network as last learned; learns it first if need be.
+    async fn network(&self) -> Result<Arc<Network>, ReadError>;
+
+    /// The network as it is now.
+    async fn refresh(&self) -> Result<Arc<Network>, ReadError>;
+}
+
+#[async_trait]
+impl NetworkSource for Client {
+    async fn network(&self) -> Result<Arc<Network>, ReadError> {
+        Ok(Client::network(self).await?)
+    }
+
+    async fn refresh(&self) -> Result<Arc<Network>, ReadError> {
+        Ok(Client::refresh(self).await?)
+    }
+}
+
+/// What a read works with.
+#[derive(Clone)]
+pub(crate) struct Retrieval {
+    pub(crate) source: Arc<dyn NetworkSource>,
+    pub(crate) peers: DataClient,
+    pub(crate) codec: Codec,
+    pub(crate) patience: Patience,
+    pub(crate) hedges: Arc<Mutex<HedgeBudget>>,
+}
+
 impl Client {
     /// Begins to read. Returns once the blob is known to exist and the range to lie within it.
     ///
@@ -46,9 +80,27 @@ impl Client {
         range: ByteRange,
         listener: Listener,
     ) -> Result<Reader, ReadError> {
+        let tools = Retrieval {
+            source: Arc::new(self.clone()),
+            peers: self.peers.clone(),
+            codec: self.codec.clone(),
+            patience: self.patience,
+            hedges: Arc::clone(&self.hedges),
+        };
+        tools.read(blob, range, listener).await
+    }
+}
+
+impl Retrieval {
+    pub(crate) async fn read(
+        self,
+        blob: BlobId,
+        range: ByteRange,
+        listener: Listener,
+    ) -> Result<Reader, ReadError> {
         listener.on(Event::Phase { phase: Phase::Read });
         let reader = SegmentReader {
-            client: self.clone(),
+            tools: self,
             blob,
             listener: Arc::clone(&listener),
             liars: Arc::default(),

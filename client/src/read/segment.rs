@@ -28,12 +28,12 @@ use tokio::{
 };
 
 use super::{
+    Retrieval,
     error::ReadError,
     fetch::{Arrival, Piece, Request},
     metadata, proof,
 };
 use crate::{
-    Client,
     network::Network,
     plan::{Part, SegmentRead},
     progress::{Event, Listener},
@@ -54,7 +54,7 @@ const ARRIVALS: usize = 64;
 /// Reads segments of one blob.
 #[derive(Clone)]
 pub(super) struct SegmentReader {
-    pub(super) client: Client,
+    pub(super) tools: Retrieval,
     pub(super) blob: BlobId,
     pub(super) listener: Listener,
     /// Nodes that sent other bytes than the committed ones.
@@ -97,14 +97,14 @@ impl SegmentReader {
     pub(super) async fn metadata(&self, index: SegmentIndex) -> Result<SegmentMetadata, ReadError> {
         let begun = Instant::now();
         loop {
-            let network = self.client.network().await?;
+            let network = self.tools.source.network().await?;
             let order = self.members_by_speed(&network);
-            match metadata::find(&self.client.peers, &network, &order, self.blob, index).await {
+            match metadata::find(&self.tools.peers, &network, &order, self.blob, index).await {
                 Err(ReadError::Unavailable { .. })
-                    if begun.elapsed() < self.client.patience.read =>
+                    if begun.elapsed() < self.tools.patience.read =>
                 {
                     sleep(PAUSE).await;
-                    self.client.refresh().await?;
+                    self.tools.source.refresh().await?;
                 }
                 done => return done,
             }
@@ -117,7 +117,7 @@ impl SegmentReader {
         metadata: &Arc<SegmentMetadata>,
         rows: Range<u16>,
     ) -> Result<Option<Bytes>, ReadError> {
-        let network = self.client.network().await?;
+        let network = self.tools.source.network().await?;
         let mut raw = Raw::new();
         let wanted = |index: SliverIndex| rows.contains(&index.get());
         let bytes = rows.len() * metadata.layout().sliver_size(Axis::Primary);
@@ -193,7 +193,7 @@ impl SegmentReader {
         let begun = Instant::now();
         let mut raw = Raw::new();
         loop {
-            let network = self.client.network().await?;
+            let network = self.tools.source.network().await?;
             let had: BTreeSet<SliverIndex> = raw.keys().copied().collect();
             let missing = need.saturating_sub(had.len());
             let wanted = |index| !had.contains(&index);
@@ -206,7 +206,7 @@ impl SegmentReader {
                         return Ok(bytes);
                     }
                 }
-                Err(failures) if begun.elapsed() > self.client.patience.read => {
+                Err(failures) if begun.elapsed() > self.tools.patience.read => {
                     return Err(ReadError::Unavailable {
                         blob: self.blob,
                         segment: metadata.segment(),
@@ -217,7 +217,7 @@ impl SegmentReader {
                 }
                 Err(_) => {
                     sleep(PAUSE).await;
-                    self.client.refresh().await?;
+                    self.tools.source.refresh().await?;
                 }
             }
         }
@@ -243,7 +243,7 @@ impl SegmentReader {
                 match output {
                     Output::Ask { source, pieces } => {
                         let request = Request {
-                            peers: self.client.peers.clone(),
+                            peers: self.tools.peers.clone(),
                             network: Arc::clone(network),
                             blob: self.blob,
                             segment: *metadata.layout(),
@@ -320,7 +320,7 @@ impl SegmentReader {
         });
         let size = u32::try_from(what.size(metadata.layout())).unwrap_or(u32::MAX);
         let sources = network.addresses.iter().map(|address| {
-            Source::from_stats(&self.client.peers.peers().get(&address.peer), size, now)
+            Source::from_stats(&self.tools.peers.peers().get(&address.peer), size, now)
         });
         let seed =
             u64::from(self.blob.rotation(shards)) << 32 | u64::from(metadata.segment().get());
@@ -335,7 +335,7 @@ impl SegmentReader {
     }
 
     fn hedges(&self) -> MutexGuard<'_, HedgeBudget> {
-        self.client
+        self.tools
             .hedges
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -366,7 +366,7 @@ impl SegmentReader {
         match self.compute(decode).await? {
             Ok(bytes) => Ok(Some(bytes)),
             Err(DecodeError::Inconsistent { segment, proof }) => {
-                proof::spread(&self.client.peers, network, self.blob, &proof).await;
+                proof::spread(&self.tools.peers, network, self.blob, &proof).await;
                 Err(ReadError::Inconsistent {
                     blob: self.blob,
                     segment,
@@ -444,7 +444,7 @@ impl SegmentReader {
         &self,
         work: impl FnOnce(&Codec, &mut Memory) -> R + Send + 'static,
     ) -> Result<R, ReadError> {
-        let (codec, idle) = (self.client.codec.clone(), Arc::clone(&self.idle));
+        let (codec, idle) = (self.tools.codec.clone(), Arc::clone(&self.idle));
         let job = move || {
             let pool = || idle.lock().unwrap_or_else(PoisonError::into_inner);
             let taken = pool().pop();
@@ -465,11 +465,7 @@ impl SegmentReader {
         let count = members.len();
         members.rotate_left(start % count);
         members.sort_by_key(|member| {
-            let stats = self
-                .client
-                .peers
-                .peers()
-                .get(&network.address(*member).peer);
+            let stats = self.tools.peers.peers().get(&network.address(*member).peer);
             (stats.is_quarantined(now), stats.expected(MEASURE))
         });
         members

@@ -1,0 +1,29 @@
+//! What a light client needs of the control plane. Whatever it answers is checked.
+
+use async_trait::async_trait;
+use floe_chain::{
+    certificate::UnverifiedCertificate, committee::Committee, epoch::Epoch, statement::Handover,
+};
+use floe_p2p::{address::DataAddress, identity::PeerId};
+
+/// A committee as a peer tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The committee.
+    pub committee: Committee,
+    /// The certificate by which the committee before names it, if the peer has it.
+    pub handover: Option<UnverifiedCertificate<Handover>>,
+}
+
+/// Peers, and how they are asked.
+#[async_trait]
+pub trait Directory: Send + Sync + 'static {
+    /// Peers that can be asked now, best first. Looks for more if there are none.
+    async fn peers(&self) -> Vec<PeerId>;
+
+    /// What `peer` says is the committee of `epoch`; `None` if it knows none or does not answer.
+    async fn committee(&self, peer: PeerId, epoch: Epoch) -> Option<Answer>;
+
+    /// Where the data planes of these peers answer, in their order; empty where nothing is known.
+    async fn addresses(&self, peers: &[PeerId]) -> Vec<Vec<DataAddress>>;
+}

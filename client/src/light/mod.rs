@@ -1,0 +1,187 @@
+//! The light client: reads and verifies with a trust anchor and a few addresses; no full node, no
+//! wallet.
+//!
+//! ```text
+//! TrustAnchor -- committee of the anchor's epoch, by digest
+//!   -> each next committee, by the certificate of the one before -> who serves now -> a read
+//! ```
+//! What it believes is kept in a state directory that only moves forward. A node can withhold and
+//! so keep it in the past; it cannot make it believe another committee, nor another byte: a blob
+//! verifies against its own id.
+
+mod anchor;
+mod directory;
+mod error;
+mod follow;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use floe_chain::{
+    committee::Committee,
+    epoch::{ChainTime, Epoch},
+};
+use floe_codec::{BlobId, Codec};
+use floe_p2p::{address::PeerAddress, client::DataClient};
+
+pub use anchor::{AnchorError, TrustAnchor};
+pub use directory::{Answer, Directory};
+pub use error::LightError;
+
+use self::follow::Follower;
+use crate::{
+    Patience,
+    disk::trust::TrustFile,
+    network::Network,
+    plan::ByteRange,
+    progress::Listener,
+    read::{NetworkSource, ReadError, Reader, Retrieval},
+};
+
+/// Reads blobs of one network from a trust anchor on. Cheap to clone.
+#[derive(Clone)]
+pub struct LightClient {
+    follower: Arc<Follower>,
+    tools: Retrieval,
+}
+
+/// What a light client is made of.
+pub struct LightParts {
+    /// What is trusted to begin with.
+    pub anchor: TrustAnchor,
+    /// Who can be asked, and where they are.
+    pub directory: Arc<dyn Directory>,
+    /// Asks the nodes for slivers.
+    pub peers: DataClient,
+    /// Decodes.
+    pub codec: Codec,
+    /// How long to wait for others.
+    pub patience: Patience,
+    /// The time, in milliseconds since the Unix epoch.
+    pub clock: fn() -> ChainTime,
+}
+
+/// How far a light client has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The newest committee's epoch.
+    pub epoch: Epoch,
+    /// Committees verified on the way there, this time.
+    pub steps: u32,
+    /// The epoch should be over by its schedule, but nobody knows a later committee: either the
+    /// network stands still, or those who were asked keep this client in the past.
+    pub overdue: bool,
+}
+
+impl LightClient {
+    /// Takes up what `state_dir` remembers of the anchor's network, or begins at the anchor, and
+    /// follows the committees to the newest.
+    ///
+    /// # Errors
+    /// The state contradicts the anchor or is damaged, nobody has the anchor's committee, two
+    /// committees of one epoch were certified, or what is trusted is too old.
+    pub async fn open(parts: LightParts, state_dir: &Path) -> Result<(Self, Standing), LightError> {
+        let LightParts {
+            anchor,
+            directory,
+            peers,
+            codec,
+            patience,
+            clock,
+        } = parts;
+        let file = TrustFile::new(state_dir, anchor.network)?;
+        let follower = Follower::start(anchor, file, directory, clock).await?;
+        let follower = Arc::new(follower);
+        let standing = follower.advance().await?;
+        let source = Arc::new(Source {
+            follower: Arc::clone(&follower),
+            network: Mutex::default(),
+        });
+        let tools = Retrieval {
+            source,
+            peers,
+            codec,
+            patience,
+            hedges: Arc::default(),
+        };
+        Ok((Self { follower, tools }, standing))
+    }
+
+    /// The committee that serves now, going by its schedule.
+    #[must_use]
+    pub fn committee(&self) -> Committee {
+        self.follower.serving()
+    }
+
+    /// Looks for newer committees.
+    ///
+    /// # Errors
+    /// See [`LightClient::open`].
+    pub async fn advance(&self) -> Result<Standing, LightError> {
+        self.follower.advance().await
+    }
+
+    /// Begins to read, as [`Client::read`](crate::Client::read) does.
+    ///
+    /// # Errors
+    /// No such blob or range, or too few nodes answer.
+    pub async fn read(
+        &self,
+        blob: BlobId,
+        range: ByteRange,
+        listener: Listener,
+    ) -> Result<Reader, ReadError> {
+        self.tools.clone().read(blob, range, listener).await
+    }
+}
+
+/// The network of the serving committee, with the addresses that the directory knows.
+struct Source {
+    follower: Arc<Follower>,
+    network: Mutex<Option<Arc<Network>>>,
+}
+
+impl Source {
+    async fn learn(&self) -> Arc<Network> {
+        let committee = self.follower.serving();
+        let peers = Network::peers_of(&committee);
+        let addresses = self.follower.directory().addresses(&peers).await;
+        let addresses = peers
+            .into_iter()
+            .zip(addresses)
+            .map(|(peer, addresses)| PeerAddress { peer, addresses })
+            .collect();
+        let network = Arc::new(Network {
+            id: self.follower.network(),
+            committee,
+            addresses,
+        });
+        *self.network.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&network));
+        network
+    }
+}
+
+#[async_trait]
+impl NetworkSource for Source {
+    async fn network(&self) -> Result<Arc<Network>, ReadError> {
+        let known = self
+            .network
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        match known {
+            Some(network) => Ok(network),
+            None => Ok(self.learn().await),
+        }
+    }
+
+    async fn refresh(&self) -> Result<Arc<Network>, ReadError> {
+        self.follower.advance().await?;
+        Ok(self.learn().await)
+    }
+}
