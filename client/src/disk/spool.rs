@@ -85,7 +85,7 @@ impl Spool {
     }
 
     /// Leaves the file to the caller, who removes it when its bytes are stored. While the handle is
-    /// open, [`sweep`] leaves the file alone.
+    /// open, `sweep` leaves the file alone.
     ///
     /// # Errors
     /// The file was removed meanwhile.
