@@ -12,6 +12,10 @@ lint:
 fmt:
     cargo fmt --all
 
+# Every verb of the command line on two small networks: results, exit codes, JSON, interruptions.
+verbs:
+    cargo build -p floe && tests/verbs.sh
+
 # The end-to-end story: a local network of ten processes, stores, reads, kills.
 story:
     cargo build -p floe && tests/story.sh

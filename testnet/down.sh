@@ -14,9 +14,10 @@ while [ $# -gt 0 ]; do
   esac
 done
 [ -d "$dir" ] || die "no network in $dir"
+dir=$(cd "$dir" && pwd)
 
 # All nodes at once, so that the slowest one decides how long it takes.
 for node in $(node_dirs); do stop "$node/node.pid" TERM 15 & done
 wait
 stop "$dir/devnet/pid" TERM 15
-echo "stopped; the data is in $dir"
+echo "stopped; testnet/up.sh --dir $dir starts it again, removing $dir forgets it"

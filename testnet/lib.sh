@@ -14,8 +14,9 @@ floe_bin() {
   echo "$bin"
 }
 
-# Is the process of this pid file alive?
-running() { [ -f "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null; }
+# Is the process of this pid file alive? Its arguments name the folder of the file: after a restart
+# of the machine the number may be somebody else's.
+running() { [ -f "$1" ] && ps -o args= -p "$(cat "$1")" 2>/dev/null | grep -qF -- "$(dirname "$1")"; }
 
 # start PIDFILE LOG COMMAND...: in the background, on its own, output appended to LOG.
 start() {

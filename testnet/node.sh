@@ -14,6 +14,8 @@ case "$verb:$index" in
   start:[0-9]* | stop:[0-9]* | kill:[0-9]*) ;;
   *) usage_of "$0" >&2; exit 2 ;;
 esac
+[ -d "$dir" ] || die "no network in $dir"
+dir=$(cd "$dir" && pwd)
 node=$dir/node-$index
 [ -f "$node/node.toml" ] || die "no node $index in $dir"
 

@@ -14,6 +14,7 @@ while [ $# -gt 0 ]; do
   esac
 done
 [ -f "$dir/network.json" ] || die "no network in $dir: testnet/up.sh --dir $dir makes one"
+dir=$(cd "$dir" && pwd)
 
 report() { if running "$2"; then echo "$1: running, pid $(cat "$2")"; else echo "$1: stopped"; fi; }
 report chain "$dir/devnet/pid"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A whole Floe network on this machine: a local chain, storage nodes, a funded client.
+# A whole Floe network on this machine: a local chain, storage nodes, a funded client. In a folder
+# with a stopped network it starts that one again, with its data.
 #   --nodes N       storage nodes (default 10)
 #   --shards N      shards spread over them (default 50)
 #   --dir DIR       where everything of this network lives (default target/testnet)
@@ -28,8 +29,13 @@ mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 [ ! -f "$dir/devnet/pid" ] || ! running "$dir/devnet/pid" \
   || die "a network runs in $dir already: testnet/down.sh --dir $dir"
-[ ! -f "$dir/network.json" ] \
-  || die "$dir holds a stopped network: start its parts with testnet/node.sh, or remove the folder"
+stopped=false
+if [ -f "$dir/network.json" ]; then
+  stopped=true
+  port_base=$(sed -n 's/.*"chain_url": ".*:\([0-9]*\)".*/\1/p' "$dir/network.json")
+  nodes=$(grep -c '"node_id"' "$dir/network.json")
+  shards=$(sed -n 's/.*"shards": \([0-9]*\).*/\1/p' "$dir/network.json")
+fi
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -41,18 +47,27 @@ if $build; then
 fi
 floe=$(floe_bin)
 
+$stopped && say "starting the stopped network in $dir again ..."
 tear_down() { "$root/testnet/down.sh" --dir "$dir" >&2 || true; }
 trap 'say "not up; see the logs in $dir"; tear_down' ERR
 
 say "starting the local chain ..."
 mkdir -p "$dir/devnet"
+rm -f "$dir/devnet/devnet.json"
 start "$dir/devnet/pid" "$dir/devnet/log" \
   "$floe" devnet --dir "$dir/devnet" --port "$port_base" --packages "$root/target/move"
-wait_until 30 "the local chain" test -s "$dir/devnet/devnet.json"
+for _ in $(seq 300); do
+  [ ! -s "$dir/devnet/devnet.json" ] || break
+  running "$dir/devnet/pid" || { tail -n 5 "$dir/devnet/log" >&2; die "the local chain ended; see $dir/devnet/log"; }
+  sleep 0.1
+done
+[ -s "$dir/devnet/devnet.json" ] || die "the local chain: not within 30 s; see $dir/devnet/log"
 
-say "deploying contracts, registering $nodes nodes with $shards shards ..."
-"$floe" testnet deploy --dir "$dir" --nodes "$nodes" --shards "$shards" --port-base "$port_base" \
-  --packages "$root/target/move"
+if ! $stopped; then
+  say "deploying contracts, registering $nodes nodes with $shards shards ..."
+  "$floe" testnet deploy --dir "$dir" --nodes "$nodes" --shards "$shards" --port-base "$port_base" \
+    --packages "$root/target/move"
+fi
 
 say "starting $nodes nodes ..."
 for node in $(seq 0 $((nodes - 1))); do

@@ -68,7 +68,10 @@ impl Advice for ConnectError {
                 "the setting `wallet.key` names the file; `floe wallet new FILE` makes one"
                     .to_owned(),
             ),
-            Self::Bind(_) | Self::Codec(_) => None,
+            Self::Bind(_) => Some("close programs that use many UDP ports".to_owned()),
+            Self::Codec(_) => {
+                Some("FLOE_KERNEL may name a kernel this processor lacks: unset it".to_owned())
+            }
         }
     }
 }

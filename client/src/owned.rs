@@ -172,15 +172,18 @@ impl Advice for OwnedError {
     }
 
     fn hint(&self) -> Option<String> {
-        match self {
-            Self::Chain(error) => error.hint(),
-            Self::NoWallet => Some(
+        let hint = match self {
+            Self::Chain(error) => return error.hint(),
+            Self::Plan(error) => return error.hint(),
+            Self::NoWallet => {
                 "set `wallet.key` to a key file, or make one with `floe wallet new FILE`"
-                    .to_owned(),
-            ),
-            Self::NotOwned { .. } => Some("`floe ls` lists what the wallet owns".to_owned()),
-            _ => None,
-        }
+            }
+            Self::NotOwned { .. } => "`floe ls` lists what the wallet owns",
+            Self::Ambiguous { .. } => "give the object id in place of the blob id",
+            Self::Permanent { .. } => "it costs nothing more: let it run out",
+            Self::Expired { .. } => "store the bytes again",
+        };
+        Some(hint.to_owned())
     }
 }
 

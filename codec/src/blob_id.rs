@@ -22,7 +22,8 @@ pub struct BlobId([u8; Self::SIZE]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not a blob id: expected 43 characters of base64url without padding or 64 of hexadecimal, \
-     got {length} characters"
+     got {length} characters{}",
+    if matches!(length, 43 | 64) { ", one of which is mistyped" } else { "" }
 )]
 pub struct BlobIdParseError {
     /// How many bytes of text were given.

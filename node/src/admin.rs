@@ -64,19 +64,23 @@ struct Door {
     metrics: Registry,
 }
 
+/// Opens the door; nobody is answered yet.
+pub(crate) async fn open(address: SocketAddr) -> Result<TcpListener, AdminError> {
+    let failed = |source| AdminError { address, source };
+    TcpListener::bind(address).await.map_err(failed)
+}
+
 /// Serves until the token is cancelled.
 ///
 /// # Errors
 ///
-/// The address cannot be bound, or the listener fails.
+/// The listener fails.
 pub(crate) async fn serve(
-    address: SocketAddr,
+    listener: TcpListener,
     node: Arc<Node>,
     metrics: Registry,
     token: CancellationToken,
-) -> Result<(), AdminError> {
-    let failed = |source| AdminError { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+) -> Result<(), std::io::Error> {
     let router = Router::new()
         .route("/live", get(|| async { "live\n" }))
         .route("/ready", get(ready))
@@ -86,7 +90,6 @@ pub(crate) async fn serve(
     axum::serve(listener, router)
         .with_graceful_shutdown(token.cancelled_owned())
         .await
-        .map_err(failed)
 }
 
 async fn ready(State(door): State<Arc<Door>>) -> Response {

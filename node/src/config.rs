@@ -244,9 +244,12 @@ impl NodeConfig {
         Ok(config)
     }
 
-    /// The file with every key, its default and what it means.
+    /// The file with every key, its default and what it means. A section's comment is that of its
+    /// field and that of its type, in this order.
     pub fn example() -> String {
-        Self::toml_example()
+        let generated = Self::toml_example();
+        let (title, sections) = generated.split_once('\n').unwrap_or_default();
+        format!("{title}\n\n{}\n", sections.trim_end())
     }
 }
 

@@ -23,10 +23,11 @@ use floe_p2p::{
 };
 use floe_storage::{OpenError, Stamp, Storage, backend::DiskBackend};
 use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin,
+    admin::{self, AdminError},
     config::NodeConfig,
     epoch, follower,
     node::Node,
@@ -68,6 +69,9 @@ pub enum RunError {
         /// Why.
         source: BindError,
     },
+    /// The operator's door cannot be opened.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// The processor's threads or kernels cannot be used.
     #[error(transparent)]
     Codec(#[from] CodecError),
@@ -85,8 +89,8 @@ pub struct Parts {
     pub node: Arc<Node>,
     /// How it reaches peers.
     pub transport: Arc<dyn DataTransport>,
-    /// Where the operator's door is; none in simulations.
-    pub admin: Option<SocketAddr>,
+    /// The operator's door; none in simulations.
+    pub admin: Option<TcpListener>,
     /// Bytes of requests and answers in memory.
     pub request_memory: u64,
 }
@@ -126,10 +130,10 @@ pub fn serve(parts: Parts, supervisor: &Supervisor) -> DataPlane<NodeService> {
     };
     let service = NodeService::new(Arc::clone(&node));
     let plane = DataPlane::start(transport, service, Arc::new(classify), settings);
-    if let Some(address) = admin {
+    if let Some(listener) = admin {
         let mut metrics = Registry::with_prefix("floe");
         plane.metrics().register(&mut metrics);
-        let door = admin::serve(address, node, metrics, supervisor.token());
+        let door = admin::serve(listener, node, metrics, supervisor.token());
         supervisor.start("admin", door);
     }
     plane
@@ -255,7 +259,8 @@ async fn assemble(config: &NodeConfig) -> Result<(Parts, Wallet, Option<SuiChain
         shards,
     };
     let settings = floe_storage::Settings::default();
-    let (storage, report) = Storage::open(Arc::new(backend), stamp, &settings).map_err(data_dir)?;
+    let opened = Storage::open_or_rebuild(Arc::new(backend), stamp, &settings);
+    let (storage, report) = opened.map_err(data_dir)?;
     if report != floe_storage::OpenReport::default() {
         tracing::info!(?report, "the store was mended after a crash");
     }
@@ -272,7 +277,7 @@ async fn assemble(config: &NodeConfig) -> Result<(Parts, Wallet, Option<SuiChain
     let parts = Parts {
         node,
         transport: Arc::new(transport),
-        admin: Some(config.admin.listen),
+        admin: Some(admin::open(config.admin.listen).await?),
         request_memory: config.limits.request_memory_bytes(),
     };
     Ok((parts, wallet, chain))

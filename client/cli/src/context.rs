@@ -12,7 +12,7 @@ use floe_client::{
     progress::{Event, Listener, Observer},
 };
 
-use crate::{args::Common, fault::Fault, output::Output, progress::Display};
+use crate::{args::Common, fault::Fault, output::Output};
 
 /// One run.
 pub(crate) struct Context {
@@ -70,7 +70,7 @@ impl Context {
 
     /// A listener that shows a journey's progress and learns what can be resumed.
     pub(crate) fn listener(&self) -> Listener {
-        let display = Display::new(&self.output);
+        let display = Arc::clone(&self.output.display);
         let resume = Arc::clone(&self.resume);
         let configured = self.given.env.iter().any(|(name, _)| name == "FLOE_CONFIG");
         let config = match &self.given.file {

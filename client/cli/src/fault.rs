@@ -53,6 +53,10 @@ impl Advice for WriteFailed {
     fn code(&self) -> &'static str {
         "output.write"
     }
+
+    fn hint(&self) -> Option<String> {
+        Some("make room there, or name another file with -o".to_owned())
+    }
 }
 
 /// Arguments that make no sense together, or a value that only the network can judge.
@@ -135,6 +139,7 @@ impl Fault {
 
     /// Tells the user, and says how to exit.
     pub(crate) fn report(self, output: &Output) -> Exit {
+        output.display.settle();
         match self {
             Self::PipeClosed => Exit::Ok,
             Self::Interrupted { resume } => {
@@ -174,8 +179,8 @@ pub(crate) fn json(error: &dyn Advice, exit: Exit) -> String {
         code: error.code(),
         kind: kind_name(&kind),
         who,
-        message: error.to_string(),
-        hint: error.hint(),
+        message: with_causes(error),
+        hint: next_step(error),
         exit: exit as u8,
     };
     json_line("error", &line)
@@ -183,8 +188,8 @@ pub(crate) fn json(error: &dyn Advice, exit: Exit) -> String {
 
 /// The error as people read it: what happened, why, what to do.
 pub(crate) fn text(error: &dyn Advice, terminal: bool) -> String {
-    let mut diagnostic = MietteDiagnostic::new(error.to_string()).with_code(error.code());
-    if let Some(hint) = error.hint() {
+    let mut diagnostic = MietteDiagnostic::new(with_causes(error)).with_code(error.code());
+    if let Some(hint) = next_step(error) {
         diagnostic = diagnostic.with_help(hint);
     }
     let theme = if terminal {
@@ -198,6 +203,28 @@ pub(crate) fn text(error: &dyn Advice, terminal: bool) -> String {
         Ok(()) => shown,
         Err(_) => format!("error: {error}\n"),
     }
+}
+
+/// The error and whatever of its causes it does not tell itself.
+fn with_causes(error: &dyn Advice) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// What to do; nobody is left without it.
+fn next_step(error: &dyn Advice) -> Option<String> {
+    error.hint().or_else(|| {
+        let report = "this is a defect of floe: please report it with the command and this message";
+        matches!(error.kind(), ErrorKind::Bug).then(|| report.to_owned())
+    })
 }
 
 fn kind_name(kind: &ErrorKind) -> &'static str {
@@ -357,6 +384,13 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!("errors", shown.join("\n"));
+    }
+
+    #[test]
+    fn every_error_says_what_to_do_next() {
+        for error in errors() {
+            assert!(next_step(&*error).is_some(), "{error}");
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! types here are the JSON schema (`schema.md`); a change of meaning raises [`VERSION`].
 
 use std::{
-    fmt::Display,
+    fmt,
     io::{self, IsTerminal, Write},
+    sync::Arc,
 };
 
 use serde::Serialize;
@@ -11,21 +12,22 @@ use serde::Serialize;
 use crate::{
     args::{Common, Progress},
     fault::Fault,
+    progress::Display,
 };
 
 /// Version of every JSON line.
 pub(crate) const VERSION: u32 = 1;
 
 /// How this run talks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Output {
     pub(crate) json: bool,
-    pub(crate) progress: Progress,
     pub(crate) terminal: bool,
+    pub(crate) display: Arc<Display>,
 }
 
-/// A result: `TYPE` names it in JSON, `Display` is what people read.
-pub(crate) trait Record: Serialize + Display {
+/// A result: `TYPE` names it in JSON, its `Display` is what people read.
+pub(crate) trait Record: Serialize + fmt::Display {
     const TYPE: &'static str;
 }
 
@@ -47,8 +49,8 @@ impl Output {
         };
         Self {
             json: common.json,
-            progress,
             terminal,
+            display: Arc::new(Display::new(progress)),
         }
     }
 
@@ -60,6 +62,7 @@ impl Output {
             record.to_string()
         };
         text.push('\n');
+        self.display.settle();
         let mut stdout = io::stdout().lock();
         stdout
             .write_all(text.as_bytes())
@@ -68,7 +71,8 @@ impl Output {
     }
 
     /// Says something to people; programs do not see it.
-    pub(crate) fn say(&self, text: impl Display) {
+    pub(crate) fn say(&self, text: impl fmt::Display) {
+        self.display.settle();
         if !self.json {
             eprintln!("{text}");
         }

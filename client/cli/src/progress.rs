@@ -1,40 +1,49 @@
 //! Progress on stderr: bars on a terminal, lines or JSON elsewhere. Tells what is true: bytes done,
 //! shards confirmed, and the mark at which a blob is safe.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use floe_client::progress::{Event, Observer, Phase};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{
-    args::Progress,
-    output::{Output, json_line},
-};
+use crate::{args::Progress, output::json_line};
 
-/// Shows the events of one journey.
+/// Shows the events of a run.
+#[derive(Debug)]
 pub(crate) struct Display {
     how: Progress,
     bar: Mutex<Option<(Phase, ProgressBar)>>,
 }
 
 impl Display {
-    pub(crate) fn new(output: &Output) -> Self {
+    pub(crate) fn new(how: Progress) -> Self {
         Self {
-            how: output.progress,
+            how,
             bar: Mutex::new(None),
         }
     }
 
+    /// Ends what is being drawn where it stands, so that something else can be printed.
+    pub(crate) fn settle(&self) {
+        match self.bar().take() {
+            // It is of no interest once it is over.
+            Some((Phase::Tail, bar)) => bar.finish_and_clear(),
+            Some((_, bar)) => bar.abandon(),
+            None => {}
+        }
+    }
+
+    fn bar(&self) -> MutexGuard<'_, Option<(Phase, ProgressBar)>> {
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn draw(&self, event: &Event) {
-        let mut current = self
-            .bar
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if matches!(event, Event::Phase { .. }) {
+            self.settle();
+        }
+        let mut current = self.bar();
         match event {
             Event::Phase { phase } => {
-                if let Some((_, old)) = current.take() {
-                    old.finish();
-                }
                 let bar = ProgressBar::no_length().with_message(title(*phase));
                 bar.set_style(plain_style());
                 *current = Some((*phase, bar));
@@ -85,18 +94,6 @@ impl Observer for Display {
     }
 }
 
-impl Drop for Display {
-    fn drop(&mut self) {
-        let bar = self
-            .bar
-            .get_mut()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((_, bar)) = bar.take() {
-            bar.finish();
-        }
-    }
-}
-
 /// An event as a line; byte counts are only for bars and JSON.
 fn line(event: &Event) -> Option<String> {
     Some(match event {
@@ -137,7 +134,7 @@ fn title(phase: Phase) -> &'static str {
         Phase::Upload => "upload",
         Phase::Confirm => "confirm",
         Phase::Certify => "certify",
-        Phase::Tail => "tail",
+        Phase::Tail => "tail: slow nodes get the rest",
         Phase::Read => "read",
     }
 }

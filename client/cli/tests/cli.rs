@@ -72,6 +72,20 @@ fn wrong_usage_exits_with_2() {
 }
 
 #[test]
+fn an_id_that_begins_with_a_hyphen_is_no_option() {
+    let dir = tempfile::tempdir().unwrap();
+    let id = format!("-o{}A", "x".repeat(40));
+    for args in [&["read", &id][..], &["status", &id], &["rm", &id, &id]] {
+        let run = floe(dir.path(), args);
+        let said = text(&run.stderr, dir.path());
+        assert!(
+            said.contains("config::missing") || said.contains("config.missing"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn a_missing_setting_is_named_with_its_fix_for_people_and_programs() {
     let dir = tempfile::tempdir().unwrap();
     let people = floe(dir.path(), &["info"]);

@@ -144,6 +144,18 @@ pub enum PlanError {
     },
 }
 
+impl PlanError {
+    /// What to ask for instead.
+    pub(crate) fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Layout(_) => "cut the input into several blobs".to_owned(),
+            Self::Cost(_) => "ask for fewer epochs".to_owned(),
+            Self::Epochs { max: 0, .. } => "none are on sale now; try in the next epoch".to_owned(),
+            Self::Epochs { max, .. } => format!("--epochs {max} is the most; extend it later"),
+        })
+    }
+}
+
 impl StorePlan {
     /// Plans a store.
     ///

@@ -105,17 +105,25 @@ impl Advice for ReadError {
     }
 
     fn hint(&self) -> Option<String> {
-        match self {
-            Self::Chain(error) => error.hint(),
-            Self::Light(error) => error.hint(),
+        let hint = match self {
+            Self::Chain(error) => return error.hint(),
+            Self::Light(error) => return error.hint(),
+            Self::Range(RangeError { length: 0, .. }) => "the blob is empty",
+            Self::Range(RangeError { length, .. }) => {
+                return Some(format!("its last byte is number {}", length - 1));
+            }
             Self::NotFound { .. } => {
-                Some("check the id, and that the configuration is of the right network".to_owned())
+                "check the id, and that the configuration is of the right network"
             }
-            Self::Unavailable { .. } => Some("try again; see `floe health`".to_owned()),
+            Self::Expired { .. } => {
+                "whoever has the bytes can store them again; `floe extend` buys time before the end"
+            }
+            Self::Unavailable { .. } => "try again; see `floe health`",
             Self::Inconsistent { .. } => {
-                Some("nothing can be recovered; only its writer can store the data anew".to_owned())
+                "nothing can be recovered; only its writer can store the data anew"
             }
-            _ => None,
-        }
+            Self::Task(_) => return None,
+        };
+        Some(hint.to_owned())
     }
 }

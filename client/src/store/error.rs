@@ -129,30 +129,57 @@ impl Advice for StoreError {
     }
 
     fn hint(&self) -> Option<String> {
-        match self {
-            Self::Chain(error) => error.hint(),
-            Self::NoWallet => Some(
+        let hint = match self {
+            Self::Chain(error) => return error.hint(),
+            Self::Plan(error) => return error.hint(),
+            Self::Encode(EncodeError::Task(_)) => return None,
+            Self::Source(error) | Self::Encode(EncodeError::Source(error)) => match error {
+                SourceError::Read { .. } => "check the name and who may read the file",
+                SourceError::NotAFile { .. } => {
+                    "store a folder with `tar c FOLDER | floe store -`, and what can be read only \
+                     once with `floe store - <FILE`"
+                }
+            },
+            Self::NoWallet => {
                 "set `wallet.key` to a key file, or make one with `floe wallet new FILE`"
-                    .to_owned(),
-            ),
-            Self::QuorumLost(lost) => Some(format!(
-                "what was paid and sent is kept; go on with: floe resume {}",
-                lost.blob
-            )),
-            Self::Encode(EncodeError::InputChanged(_)) => Some(
-                "nothing that was stored is wrong; store again when the file is at rest".to_owned(),
-            ),
-            Self::Spool(SpoolError::Quota { .. }) => {
-                Some("raise `store.spool_quota_mib`, or store a file".to_owned())
             }
-            Self::Journal(JournalError::Damaged { path, .. }) => Some(format!(
-                "remove {} to start over; a blob that is registered already is found on chain",
-                path.display()
-            )),
-            Self::SourceGone { blob, .. } => Some(format!(
-                "put the bytes back, or give up with: floe resume {blob} --forget"
-            )),
-            _ => None,
-        }
+            Self::Encode(EncodeError::InputChanged(_)) => {
+                "nothing that was stored is wrong; store again when the file is at rest"
+            }
+            Self::Spool(SpoolError::Quota { .. }) => {
+                "raise `store.spool_quota_mib`, or store a file"
+            }
+            Self::Spool(SpoolError::Input(_)) => {
+                "nothing was stored or paid; run it again when the input can be read"
+            }
+            Self::Spool(SpoolError::Write { .. }) => {
+                "make room there, or name another folder with --spool-dir"
+            }
+            Self::Journal(JournalError::Io { .. }) => {
+                "make room there, or name another folder with --state-dir"
+            }
+            Self::Journal(JournalError::Busy { .. }) => {
+                "wait until that process is done, or stop it; then run this again"
+            }
+            Self::NothingToResume { .. } => "`floe resume` lists what can be resumed",
+            Self::QuorumLost(lost) => {
+                return Some(format!(
+                    "what was paid and sent is kept; go on with: floe resume {}",
+                    lost.blob
+                ));
+            }
+            Self::Journal(JournalError::Damaged { path, .. }) => {
+                return Some(format!(
+                    "remove {} to start over; a blob that is registered already is found on chain",
+                    path.display()
+                ));
+            }
+            Self::SourceGone { blob, .. } => {
+                return Some(format!(
+                    "put the bytes back, or give up with: floe resume {blob} --forget"
+                ));
+            }
+        };
+        Some(hint.to_owned())
     }
 }

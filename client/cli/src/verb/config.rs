@@ -9,12 +9,12 @@ use crate::{context::Context, exit::Exit, fault::Fault, output::Record};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// Print every setting
+    /// Print every setting; this is what `floe config` alone does
     Show {
         /// Say where each value comes from
         #[arg(long)]
@@ -51,9 +51,7 @@ impl fmt::Display for Setting {
 
 impl Args {
     pub(crate) fn run(self, context: &Context) -> Result<Exit, Fault> {
-        let What::Show {
-            origin: with_origin,
-        } = self.what;
+        let with_origin = matches!(self.what, Some(What::Show { origin: true }));
         let config = context.config()?;
         for (key, found) in config.entries() {
             context.output.print(&Setting {

@@ -25,6 +25,17 @@ impl Advice for Ended {
             RunError::Failed(_) => "devnet.failed",
         }
     }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self.0 {
+            RunError::Start(_) => {
+                "see --port, --dir and --packages; a folder is used by one chain at a time"
+            }
+            RunError::PortFile { .. } => "name another file with --port-file",
+            RunError::Failed(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
 }
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Fault> {

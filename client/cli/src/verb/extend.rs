@@ -52,9 +52,11 @@ impl fmt::Display for Extended {
 impl Args {
     pub(crate) async fn run(self, context: &mut Context) -> Result<Exit, Fault> {
         let client = context.client().await?;
-        let plan = client.plan_extend(self.name, self.epochs).await?;
+        let mut plan = client.plan_extend(self.name, self.epochs).await?;
         if !self.dry_run {
             client.extend(&plan).await?;
+            plan.blob.end = plan.period.end;
+            plan.blob.expires = plan.until;
         }
         context.output.print(&Extended(plan))?;
         Ok(if self.dry_run {

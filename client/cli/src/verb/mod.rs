@@ -72,7 +72,7 @@ impl Verb {
 
 /// Runs one verb to its end or to Ctrl-C.
 pub(crate) fn run(arguments: Floe, output: &Output) -> Result<Exit, Fault> {
-    let mut context = Context::new(arguments.common, *output);
+    let mut context = Context::new(arguments.common, output.clone());
     let runtime = tokio::runtime::Runtime::new().map_err(Fault::runtime)?;
     let service = arguments.verb.is_service();
     let interrupted = async move {

@@ -49,6 +49,7 @@ impl Advice for Ended {
                 | RunError::Chain(_)
                 | RunError::DataDir { .. }
                 | RunError::Bind { .. }
+                | RunError::Admin(_)
                 | RunError::Codec(_),
             ) => ErrorKind::FixConfig,
             Self::Run(RunError::Stopped(_) | RunError::Drain(_)) => ErrorKind::Bug,
@@ -61,11 +62,36 @@ impl Advice for Ended {
             Self::Run(RunError::KeyFile(_) | RunError::Key { .. }) => "node.key",
             Self::Run(RunError::Chain(_)) => "node.chain",
             Self::Run(RunError::DataDir { .. }) => "node.data_dir",
-            Self::Run(RunError::Bind { .. }) => "node.bind",
+            Self::Run(RunError::Bind { .. } | RunError::Admin(_)) => "node.bind",
             Self::Run(RunError::Codec(_)) => "node.codec",
             Self::Run(RunError::Stopped(_)) => "node.stopped",
             Self::Run(RunError::Drain(_)) => "node.drain",
         }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Run(RunError::Chain(error)) => return error.hint(),
+            Self::Run(RunError::Stopped(_) | RunError::Drain(_)) => return None,
+            Self::Config(_) => {
+                "`floe node example` prints a configuration with every key explained"
+            }
+            Self::Run(RunError::KeyFile(_) | RunError::Key { .. }) => {
+                "`[keys]` names the files; `floe key new` and `floe wallet new` make them, but a \
+                 registered node needs the ones it was registered with"
+            }
+            Self::Run(RunError::DataDir { .. }) => {
+                "each node has a folder of its own (`data_dir`), for one network, used by one process"
+            }
+            Self::Run(RunError::Bind { .. }) => {
+                "another program may listen there: see `network.listen`"
+            }
+            Self::Run(RunError::Admin(_)) => "another program may listen there: see `admin.listen`",
+            Self::Run(RunError::Codec(_)) => {
+                "FLOE_KERNEL may name a kernel this processor lacks: unset it"
+            }
+        };
+        Some(hint.to_owned())
     }
 }
 

@@ -1,5 +1,6 @@
 //! `floe rm ID...`: gives deletable blobs up.
 
+use floe_chain::blob::BlobState;
 use floe_client::owned::BlobName;
 
 use crate::{context::Context, exit::Exit, fault::Fault, verb::ls};
@@ -21,9 +22,10 @@ impl Args {
         let mut removed = 0;
         for name in &self.names {
             let result = async {
-                let blob = client.owned_blob(*name).await?;
+                let mut blob = client.owned_blob(*name).await?;
                 if !self.dry_run {
                     client.remove(&blob).await?;
+                    blob.state = BlobState::Deleted;
                 }
                 Ok::<_, floe_client::owned::OwnedError>(blob)
             };

@@ -120,6 +120,7 @@ pub(crate) async fn finish(
     context.output.print(&Shown(stored))?;
     if let Some(tail) = tail {
         tail.finish(TAIL_TIME).await;
+        context.output.display.settle();
     }
     Ok(Exit::Ok)
 }

@@ -60,6 +60,23 @@ impl Advice for Failed {
             Self::Local(_) => "testnet.deploy",
         }
     }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Shards(_) => "see --shards",
+            Self::Local(LocalError::Port { .. } | LocalError::PortRange { .. }) => {
+                "choose another --port-base, or 0 for free ports"
+            }
+            Self::Local(LocalError::Packages(_)) => {
+                "chain/move/build.sh compiles the contracts; --packages names their folder"
+            }
+            Self::Local(LocalError::Faucet(_) | LocalError::Chain(_)) => {
+                "the chain of this folder must run: see DIR/devnet/log"
+            }
+            Self::Local(_) => "testnet/up.sh makes a network in a fresh folder",
+        };
+        Some(hint.to_owned())
+    }
 }
 
 impl Args {

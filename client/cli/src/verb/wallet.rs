@@ -14,7 +14,7 @@ use crate::{context::Context, exit::Exit, fault::Fault, output::Record, verb::ke
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -24,7 +24,7 @@ enum What {
         /// Must not exist
         file: PathBuf,
     },
-    /// Print address and money
+    /// Print address and money; this is what `floe wallet` alone does
     Show,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Account {
 impl Args {
     pub(crate) async fn run(self, context: &mut Context) -> Result<Exit, Fault> {
         let account = match self.what {
-            What::New { file } => {
+            Some(What::New { file }) => {
                 let wallet = Wallet::from_seed(random_seed()?);
                 write_secret_line(&file, &wallet.to_line()).map_err(ConnectError::from)?;
                 Account {
@@ -64,7 +64,7 @@ impl Args {
                     wal: None,
                 }
             }
-            What::Show => {
+            Some(What::Show) | None => {
                 let client = context.client().await?;
                 let address = client.wallet().ok_or(OwnedError::NoWallet)?.address();
                 let balance = client.chain().balance(address).await?;
