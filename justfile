@@ -19,3 +19,11 @@ verbs:
 # The end-to-end story: a local network of ten processes, stores, reads, kills.
 story:
     cargo build -p floe && tests/story.sh
+
+# The whole suite of the codec on every kernel that this processor has.
+codec-tiers:
+    for tier in portable scalar avx2 avx512; do FLOE_KERNEL=$tier cargo nextest run -p floe-codec || exit 1; done
+
+# The kernels and what is built on them under AddressSanitizer.
+codec-asan:
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test -p floe-codec --target x86_64-unknown-linux-gnu --lib --test it -- kernel tiers

@@ -33,3 +33,37 @@ pub(crate) fn sized<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) -> &mut
     }
     &mut buffer[..len]
 }
+
+/// Bytes that start where a cache line does: reads and writes of whole vectors would otherwise touch
+/// two lines each.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer(Vec<u8>);
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+impl Buffer {
+    /// The first `len` bytes of the buffer, which grows when it is too short. They are what they were,
+    /// or all zero.
+    pub(crate) fn sized(&mut self, len: usize) -> &mut [u8] {
+        sized(&mut self.0, len + LINE);
+        let start = self.start();
+        &mut self.0[start..start + len]
+    }
+
+    /// Makes everything zero.
+    pub(crate) fn clear(&mut self) {
+        self.0.fill(0);
+    }
+
+    /// The bytes, as many as were ever asked for at least.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.get(self.start()..).unwrap_or_default()
+    }
+
+    fn start(&self) -> usize {
+        // Where the address is not known there is nothing to align.
+        let offset = self.0.as_ptr().align_offset(LINE);
+        if offset < LINE { offset } else { 0 }
+    }
+}

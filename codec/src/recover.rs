@@ -7,7 +7,9 @@ use rayon::prelude::*;
 
 use crate::{
     Axis, Codec, IndexError, SegmentLayout, SegmentMetadata, SliverError, SliverIndex,
-    VerifiedSliver, sliver::SliverBytes,
+    VerifiedSliver,
+    kernel::symbols::{Place, Symbols, SymbolsMut},
+    sliver::SliverBytes,
 };
 
 /// What one helper sends: the symbols where its sliver crosses each of the targets.
@@ -109,29 +111,17 @@ impl Codec {
     ) -> Vec<Vec<u8>> {
         let size = layout.symbol_size();
         let codes = self.codes(layout.shards());
-        let positions: Vec<usize> = helpers.iter().map(|(h, _)| h.get().into()).collect();
-        let pattern = codes.get(axis).pattern(&positions);
-        let present: Vec<&[u8]> = helpers.iter().map(|(_, symbols)| *symbols).collect();
-        let mut restored = vec![0; pattern.missing().len() * count * size];
-        if !restored.is_empty() {
-            let mut missing: Vec<&mut [u8]> = restored.chunks_exact_mut(count * size).collect();
-            pattern.restore(size, &present, &mut missing);
-        }
-        let mut slivers = vec![vec![0; layout.sliver_size(axis)]; count];
-        let present = positions.into_iter().zip(present);
-        let restored = pattern
-            .missing()
+        let (positions, lines): (Vec<usize>, Vec<&[u8]>) = helpers
             .iter()
-            .copied()
-            .zip(restored.chunks_exact((count * size).max(1)));
-        for (position, line) in present.chain(restored) {
-            for (sliver, symbol) in slivers.iter_mut().zip(line.chunks_exact(size)) {
-                // Helpers of parity were only needed to decode.
-                if let Some(place) = sliver.chunks_exact_mut(size).nth(position) {
-                    place.copy_from_slice(symbol);
-                }
-            }
-        }
+            .map(|(helper, symbols)| (usize::from(helper.get()), *symbols))
+            .unzip();
+        let mut slivers = vec![vec![0; layout.sliver_size(axis)]; count];
+        let mut words: Vec<&mut [u8]> = slivers.iter_mut().map(Vec::as_mut_slice).collect();
+        codes.get(axis).pattern(&positions).restore(
+            count,
+            Symbols::new(&lines, Place::lines(size, 0)),
+            &mut SymbolsMut::new(&mut words, Place::words(size, size)),
+        );
         slivers
     }
 }

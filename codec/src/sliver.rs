@@ -6,6 +6,7 @@ use crate::{
     Axis, Codec, IndexError, Opening, SegmentIndex, SegmentLayout, SegmentMetadata, SegmentRoot,
     SliverHash, SliverIndex, SymbolIndex,
     commit::{self, ChunkTree, Level},
+    kernel::symbols::{Place, Symbols, SymbolsMut},
     proof::SymbolProof,
 };
 
@@ -130,15 +131,14 @@ impl Codec {
         self.extend_bytes(&sliver.segment, sliver.axis, sliver.index, sliver.bytes())
     }
 
-    /// For the benchmark: the hashes of lines of symbols, of which a line is a row or column.
+    /// For the benchmark: the hashes of rows or columns, whose symbols are zero-padded to `padded` bytes.
     #[doc(hidden)]
     #[must_use]
-    pub fn hash_for_benchmark(&self, symbol_size: usize, lines: &[Vec<u8>]) -> Vec<SliverHash> {
+    pub fn hash_for_benchmark(&self, padded: usize, lines: &[Vec<u8>]) -> Vec<SliverHash> {
         let mut hashes = Vec::new();
         let hash = |line: &Vec<u8>| {
-            let symbols: Vec<&[u8]> = line.chunks_exact(symbol_size).collect();
-            hashes.resize(symbols.len(), [0; 32]);
-            commit::symbol_hashes(self.tier(), &symbols, &mut hashes);
+            hashes.resize(line.len() / padded, [0; 32]);
+            commit::symbol_hashes(self.tier(), padded, line, &mut hashes);
             SliverHash::from_bytes(Level::sliver().hash(&hashes))
         };
         lines.iter().map(hash).collect()
@@ -153,17 +153,23 @@ impl Codec {
         bytes: &[u8],
     ) -> ExtendedSliver {
         let (size, n) = (segment.symbol_size(), usize::from(segment.shards().get()));
-        let mut symbols = vec![0; n * size];
-        let (own, recovery) = symbols.split_at_mut(bytes.len());
-        own.copy_from_slice(bytes);
-        let source: Vec<&[u8]> = own.chunks_exact(size).collect();
-        let mut recovery: Vec<&mut [u8]> = recovery.chunks_exact_mut(size).collect();
-        self.codes(segment.shards())
-            .get(axis)
-            .extend(size, &source, &mut recovery);
+        let padded = commit::padded(size);
+        let mut symbols = vec![0; n * padded];
+        for (place, symbol) in symbols
+            .chunks_exact_mut(padded)
+            .zip(bytes.chunks_exact(size))
+        {
+            place[..size].copy_from_slice(symbol);
+        }
+        let (own, recovery) = symbols.split_at_mut(bytes.len() / size * padded);
+        let place = Place::words(size, padded);
+        self.codes(segment.shards()).get(axis).extend(
+            1,
+            Symbols::new(&[&*own], place),
+            &mut SymbolsMut::new(&mut [recovery], place),
+        );
         let mut hashes = vec![[0; 32]; n];
-        let extended: Vec<&[u8]> = symbols.chunks_exact(size).collect();
-        commit::symbol_hashes(self.tier(), &extended, &mut hashes);
+        commit::symbol_hashes(self.tier(), padded, &symbols, &mut hashes);
         let hashes = ChunkTree::new(Level::sliver(), hashes);
         ExtendedSliver {
             axis,
@@ -233,7 +239,8 @@ impl ExtendedSliver {
     /// The symbol where this sliver crosses `crossing` of the orthogonal axis.
     pub fn symbol(&self, crossing: SliverIndex) -> Result<&[u8], IndexError> {
         let position = self.position(crossing)?;
-        Ok(&self.symbols[position * self.symbol_size..][..self.symbol_size])
+        let start = position * commit::padded(self.symbol_size);
+        Ok(&self.symbols[start..start + self.symbol_size])
     }
 
     /// That symbol with its opening to this sliver's hash.

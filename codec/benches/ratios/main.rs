@@ -1,14 +1,14 @@
 //! The codec against the crates that define it, used straightforwardly: see `docs/performance.md`.
 //!
-//! `cargo bench -p floe-codec --bench ratios -- [--json] [--quick] [--filter TEXT]`
+//! `cargo bench -p floe-codec --bench ratios -- [--json] [--quick] [--rounds N] [--filter TEXT]`
 //!
 //! Each row runs both sides alternately in this process, on the same bytes, one thread, with buffers
-//! that were used before, after asserting that both come to the same result. One row for each tier
-//! that this processor has; the portable tier runs on the crates too and shows what the rest brings.
+//! that were used before, after asserting that both come to the same result, and compares the processor
+//! time they take. One row for each tier that this processor has; the portable tier runs on the crates
+//! too and shows what the rest brings.
 
 #![expect(
     clippy::print_stdout,
-    clippy::disallowed_methods,
     clippy::unwrap_used,
     reason = "a benchmark prints, takes the time, and stops at the first surprise"
 )]
@@ -16,12 +16,13 @@
 mod baseline;
 mod ours;
 
-use std::{sync::Arc, time::Instant};
+use std::{sync::Arc, time::Duration};
 
 use baseline::Baseline;
 use clap::Parser;
 use floe_codec::{BlobLayout, Codec, ShardCount, Tier};
 use ours::Ours;
+use rustix::time::{ClockId, clock_gettime};
 
 #[derive(Parser)]
 struct Options {
@@ -34,6 +35,12 @@ struct Options {
     /// Only rows whose "name n bytes tier" contains this.
     #[arg(long, default_value = "")]
     filter: String,
+    /// Only our side, to be watched by a profiler: no ratios.
+    #[arg(long)]
+    ours: bool,
+    /// Rounds to take the median of; by default 3 to 15, by size.
+    #[arg(long)]
+    rounds: Option<usize>,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -77,11 +84,11 @@ fn main() {
     }
     for (n, bytes) in CASES {
         let bytes = if options.quick { bytes.min(MIB) } else { bytes };
-        let rounds = match bytes {
+        let rounds = options.rounds.unwrap_or(match bytes {
             _ if options.quick => 1,
             0..=MIB => 15,
-            _ => 5,
-        };
+            _ => 3,
+        });
         let layout = ShardCount::new(n).unwrap();
         let layout = BlobLayout::for_shards(layout, bytes.try_into().unwrap()).unwrap();
         let mut baseline = None;
@@ -96,8 +103,17 @@ fn main() {
             let mut ours = Ours::new(codec(1, tier), layout, baseline.blob.clone());
             assert_eq!(ours.id(), *baseline.commitment().id(), "the sides disagree");
             for (name, against, ours_run, baseline_run) in work {
-                let times = interleave(rounds, || ours_run(&mut ours), || baseline_run(baseline));
-                let (ours_s, baseline_s) = times;
+                if options.ours {
+                    let times = interleave(rounds, cpu_time, || ours_run(&mut ours), || ());
+                    println!("{name} {n} {bytes} {tier}: {:.4} s", times.0);
+                    continue;
+                }
+                let (ours_s, baseline_s) = interleave(
+                    rounds,
+                    cpu_time,
+                    || ours_run(&mut ours),
+                    || baseline_run(baseline),
+                );
                 Row {
                     name,
                     n,
@@ -110,9 +126,10 @@ fn main() {
                 }
                 .print(options.json);
             }
-            if tier == Tier::fastest() && chosen("encode") {
+            if tier == Tier::fastest() && chosen("encode") && !options.ours {
                 let mut two = Ours::new(codec(2, tier), layout, baseline.blob.clone());
-                let (ours_s, baseline_s) = interleave(rounds, || two.encode(), || ours.encode());
+                let (ours_s, baseline_s) =
+                    interleave(rounds, wall_time, || two.encode(), || ours.encode());
                 let (name, baseline) = ("encode", "own single thread");
                 Row {
                     name,
@@ -161,12 +178,22 @@ fn codec(threads: usize, tier: Tier) -> Codec {
     Codec::with(Arc::new(pool), tier)
 }
 
-/// Runs both sides alternately and returns the median time of each. The first round is not counted.
-fn interleave(rounds: usize, mut ours: impl FnMut(), mut baseline: impl FnMut()) -> (f64, f64) {
+/// Runs both sides alternately and returns the median time of each, in seconds. The first round is not
+/// counted.
+fn interleave(
+    rounds: usize,
+    clock: fn() -> Duration,
+    mut ours: impl FnMut(),
+    mut baseline: impl FnMut(),
+) -> (f64, f64) {
     let mut times = (Vec::new(), Vec::new());
     for _ in 0..=rounds {
-        times.0.push(seconds(&mut ours));
-        times.1.push(seconds(&mut baseline));
+        let start = clock();
+        ours();
+        let middle = clock();
+        baseline();
+        times.0.push((middle - start).as_secs_f64());
+        times.1.push((clock() - middle).as_secs_f64());
     }
     let median = |mut times: Vec<f64>| {
         times.remove(0);
@@ -176,10 +203,19 @@ fn interleave(rounds: usize, mut ours: impl FnMut(), mut baseline: impl FnMut())
     (median(times.0), median(times.1))
 }
 
-fn seconds(work: &mut impl FnMut()) -> f64 {
-    let start = Instant::now();
-    work();
-    start.elapsed().as_secs_f64()
+/// The processor time of this process: what single threads are compared by, so that other programs
+/// on the machine do not count.
+fn cpu_time() -> Duration {
+    duration(ClockId::ProcessCPUTime)
+}
+
+/// What more threads than one are compared by.
+fn wall_time() -> Duration {
+    duration(ClockId::Monotonic)
+}
+
+fn duration(clock: ClockId) -> Duration {
+    clock_gettime(clock).try_into().unwrap()
 }
 
 impl Row {

@@ -49,15 +49,18 @@ impl Ours {
             lasts(axis.orthogonal()).into_iter().map(send).collect()
         });
         let last_rows = lasts(Axis::Primary);
-        // All n rows with all their symbols, to hash.
+        // All n rows with all their symbols, padded, to hash.
         let extended = SliverIndex::all(layout.shards())
             .map(|row| {
                 let row = verified(&codec, &metadata, &encoded, Axis::Primary, row.get());
                 let extended = codec.extend_sliver(&row);
                 let symbols = SliverIndex::all(layout.shards());
-                symbols
-                    .flat_map(|column| extended.symbol(column).unwrap().to_vec())
-                    .collect()
+                let padded = |column| {
+                    let mut symbol = extended.symbol(column).unwrap().to_vec();
+                    symbol.resize(symbol.len().next_multiple_of(64), 0);
+                    symbol
+                };
+                symbols.flat_map(padded).collect()
             })
             .collect();
         let matrix = vec![0; last.padded_length()];
@@ -144,8 +147,8 @@ impl Ours {
     }
 
     pub(crate) fn hash(&mut self) {
-        let size = self.metadata.layout().symbol_size();
-        std::hint::black_box(self.codec.hash_for_benchmark(size, &self.extended));
+        let padded = self.metadata.layout().symbol_size().next_multiple_of(64);
+        std::hint::black_box(self.codec.hash_for_benchmark(padded, &self.extended));
     }
 }
 

@@ -1,14 +1,17 @@
 //! `RedStuff16`: the FFT code over GF(2^16) of `reed-solomon-simd`, one symbol per shard of the crate.
 //!
-//! A line of several symbols is several codewords: the crate splits a shard into 64-byte blocks with
-//! a layout of its own for the rest, so longer shards would be a different code.
+//! Several symbols are several codewords: the crate splits a shard into 64-byte blocks with a layout
+//! of its own for the rest, so longer shards would be a different code.
 
 use std::sync::Arc;
 
 use reed_solomon_simd::{ReedSolomonDecoder, ReedSolomonEncoder};
 
-use super::{Code, Pattern, missing_sources};
-use crate::pool::Pool;
+use super::{Code, Pattern, copy_present};
+use crate::{
+    kernel::symbols::{Symbols, SymbolsMut},
+    pool::Pool,
+};
 
 pub(super) struct Fft16 {
     k: usize,
@@ -28,24 +31,22 @@ impl Fft16 {
     }
 }
 
-const SHAPE: &str = "k and n - k are supported, lines are whole symbols of even size";
+const SHAPE: &str = "k and n - k are supported, symbols of even size";
 
 impl Code for Fft16 {
-    fn extend(&self, size: usize, source: &[&[u8]], recovery: &mut [&mut [u8]]) {
-        let (k, m) = (self.k, self.n - self.k);
+    fn extend(&self, words: usize, source: Symbols<'_>, recovery: &mut SymbolsMut<'_, '_>) {
+        let (k, m, size) = (self.k, self.n - self.k, source.size());
         let new = || ReedSolomonEncoder::new(k, m, size).expect(SHAPE);
         self.encoders.with(new, |encoder| {
-            for start in (0..line_length(source)).step_by(size) {
-                let symbol = start..start + size;
+            for word in 0..words {
                 encoder.reset(k, m, size).expect(SHAPE);
-                for line in source {
-                    encoder
-                        .add_original_shard(&line[symbol.clone()])
-                        .expect(SHAPE);
+                for position in 0..k {
+                    let symbol = source.get(position, word);
+                    encoder.add_original_shard(symbol).expect(SHAPE);
                 }
                 let extended = encoder.encode().expect(SHAPE);
-                for (line, symbol_bytes) in recovery.iter_mut().zip(extended.recovery_iter()) {
-                    line[symbol.clone()].copy_from_slice(symbol_bytes);
+                for (position, symbol) in extended.recovery_iter().enumerate() {
+                    recovery.get_mut(position, word).copy_from_slice(symbol);
                 }
             }
         });
@@ -56,7 +57,6 @@ impl Code for Fft16 {
             k: self.k,
             n: self.n,
             present: present.to_vec(),
-            missing: missing_sources(self.k, present),
             decoders: self.decoders.clone(),
         })
     }
@@ -66,42 +66,30 @@ struct Pattern16 {
     k: usize,
     n: usize,
     present: Vec<usize>,
-    missing: Vec<usize>,
     decoders: Arc<Pool<ReedSolomonDecoder>>,
 }
 
 impl Pattern for Pattern16 {
-    fn missing(&self) -> &[usize] {
-        &self.missing
-    }
-
-    fn restore(&self, size: usize, present: &[&[u8]], missing: &mut [&mut [u8]]) {
-        let (k, m) = (self.k, self.n - self.k);
+    fn restore(&self, words: usize, present: Symbols<'_>, sources: &mut SymbolsMut<'_, '_>) {
+        let (k, m, size) = (self.k, self.n - self.k, present.size());
+        copy_present(k, &self.present, words, present, sources);
         let new = || ReedSolomonDecoder::new(k, m, size).expect(SHAPE);
         self.decoders.with(new, |decoder| {
-            for start in (0..line_length(present)).step_by(size) {
-                let symbol = start..start + size;
+            for word in 0..words {
                 decoder.reset(k, m, size).expect(SHAPE);
-                for (&position, line) in self.present.iter().zip(present) {
-                    let bytes = &line[symbol.clone()];
+                for (index, &position) in self.present.iter().enumerate() {
+                    let symbol = present.get(index, word);
                     match position.checked_sub(k) {
-                        None => decoder.add_original_shard(position, bytes),
-                        Some(position) => decoder.add_recovery_shard(position, bytes),
+                        None => decoder.add_original_shard(position, symbol),
+                        Some(position) => decoder.add_recovery_shard(position, symbol),
                     }
                     .expect("positions are distinct and below n");
                 }
                 let restored = decoder.decode().expect("k symbols are present");
-                for (&position, line) in self.missing.iter().zip(missing.iter_mut()) {
-                    let bytes = restored
-                        .restored_original(position)
-                        .expect("it was missing");
-                    line[symbol.clone()].copy_from_slice(bytes);
+                for (position, symbol) in restored.restored_original_iter() {
+                    sources.get_mut(position, word).copy_from_slice(symbol);
                 }
             }
         });
     }
-}
-
-fn line_length(lines: &[&[u8]]) -> usize {
-    lines.first().map_or(0, |line| line.len())
 }

@@ -5,8 +5,14 @@
 
 use reed_solomon_erasure::galois_8::{self, ReedSolomon};
 
-use super::{Code, Pattern, missing_sources};
-use crate::{Tier, kernel::gf8::Gf8};
+use super::{Code, Pattern, copy_present, missing_sources};
+use crate::{
+    Tier,
+    kernel::{
+        gf8::Gf8,
+        symbols::{Symbols, SymbolsMut},
+    },
+};
 
 pub(super) struct Matrix8 {
     crate_code: ReedSolomon,
@@ -37,13 +43,17 @@ impl Matrix8 {
 }
 
 impl Code for Matrix8 {
-    fn extend(&self, _size: usize, source: &[&[u8]], recovery: &mut [&mut [u8]]) {
-        match &self.kernel {
-            Some(kernel) => kernel.apply(source, recovery),
-            None => self
-                .crate_code
-                .encode_sep(source, recovery)
-                .expect("k and n - k equal lines"),
+    fn extend(&self, words: usize, source: Symbols<'_>, recovery: &mut SymbolsMut<'_, '_>) {
+        for word in 0..words {
+            let source: Vec<&[u8]> = (0..self.k).map(|i| source.get(i, word)).collect();
+            let mut recovery = recovery.word(word, self.recovery.len());
+            match &self.kernel {
+                Some(kernel) => kernel.apply(&source, &mut recovery),
+                None => self
+                    .crate_code
+                    .encode_sep(&source, &mut recovery)
+                    .expect("k and n - k equal lines"),
+            }
         }
     }
 
@@ -60,6 +70,8 @@ impl Code for Matrix8 {
         let rows: Vec<_> = missing.iter().map(|&i| inverse[i].clone()).collect();
         let kernel = Gf8::new(self.tier, &rows);
         Box::new(Pattern8 {
+            k: self.k,
+            present: present.to_vec(),
             missing,
             rows,
             kernel,
@@ -68,25 +80,33 @@ impl Code for Matrix8 {
 }
 
 struct Pattern8 {
+    k: usize,
+    present: Vec<usize>,
     missing: Vec<usize>,
-    /// For each missing position, its coefficients over the present lines.
+    /// For each missing position, its coefficients over the present symbols.
     rows: Vec<Vec<u8>>,
     kernel: Option<Gf8>,
 }
 
 impl Pattern for Pattern8 {
-    fn missing(&self) -> &[usize] {
-        &self.missing
-    }
-
-    fn restore(&self, _size: usize, present: &[&[u8]], missing: &mut [&mut [u8]]) {
-        if let Some(kernel) = &self.kernel {
-            return kernel.apply(present, missing);
-        }
-        for (row, line) in self.rows.iter().zip(missing) {
-            line.fill(0);
-            for (&coefficient, present) in row.iter().zip(present) {
-                galois_8::mul_slice_xor(coefficient, present, line);
+    fn restore(&self, words: usize, present: Symbols<'_>, sources: &mut SymbolsMut<'_, '_>) {
+        copy_present(self.k, &self.present, words, present, sources);
+        for word in 0..words {
+            let present: Vec<&[u8]> = (0..self.k).map(|i| present.get(i, word)).collect();
+            let sources = sources.word(word, self.k).into_iter().enumerate();
+            let mut missing: Vec<&mut [u8]> = sources
+                .filter(|(position, _)| self.missing.binary_search(position).is_ok())
+                .map(|(_, symbol)| symbol)
+                .collect();
+            if let Some(kernel) = &self.kernel {
+                kernel.apply(&present, &mut missing);
+                continue;
+            }
+            for (row, symbol) in self.rows.iter().zip(missing) {
+                symbol.fill(0);
+                for (&coefficient, present) in row.iter().zip(&present) {
+                    galois_8::mul_slice_xor(coefficient, present, symbol);
+                }
             }
         }
     }

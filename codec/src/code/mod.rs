@@ -7,15 +7,18 @@ mod fft16;
 mod kernel16;
 mod matrix8;
 
-use crate::{Axis, ByAxis, Encoding, ShardCount, Tier, kernel::gf16::Gf16};
+use crate::{
+    Axis, ByAxis, Encoding, ShardCount, Tier,
+    kernel::{
+        gf16::Gf16,
+        symbols::{Symbols, SymbolsMut},
+    },
+};
 
-/// A systematic code over k source and n - k recovery symbols.
-///
-/// Symbols are passed as *lines*: line `i` is a slice of one or more whole symbols, all at position
-/// `i` of as many independent codewords. All lines of a call have the same length.
+/// A systematic code over k source and n - k recovery symbols, of several codewords at once.
 pub(crate) trait Code: Send + Sync {
-    /// Fills the n - k `recovery` lines from the k `source` lines of symbols of `size` bytes.
-    fn extend(&self, size: usize, source: &[&[u8]], recovery: &mut [&mut [u8]]);
+    /// Fills the n - k recovery symbols of `words` codewords from their k source symbols.
+    fn extend(&self, words: usize, source: Symbols<'_>, recovery: &mut SymbolsMut<'_, '_>);
 
     /// Prepares to restore from the k positions in `present` (ascending, distinct, below n).
     ///
@@ -25,12 +28,9 @@ pub(crate) trait Code: Send + Sync {
 
 /// A set of k present positions, ready to restore the others from.
 pub(crate) trait Pattern: Send + Sync {
-    /// The absent source positions, ascending.
-    fn missing(&self) -> &[usize];
-
-    /// Fills the `missing` source lines, in the order of [`missing`](Self::missing), from the k
-    /// `present` lines, in the order of their positions.
-    fn restore(&self, size: usize, present: &[&[u8]], missing: &mut [&mut [u8]]);
+    /// Fills the k source symbols of `words` codewords from the k present ones, which are in the order
+    /// of their positions.
+    fn restore(&self, words: usize, present: Symbols<'_>, sources: &mut SymbolsMut<'_, '_>);
 }
 
 /// The codes along the slivers of both axes: `primary` has k2 source symbols, `secondary` k1.
@@ -49,6 +49,23 @@ pub(crate) fn codes(tier: Tier, shards: ShardCount) -> Codes {
             },
         }
     })
+}
+
+/// Copies the source symbols that are present.
+fn copy_present(
+    k: usize,
+    positions: &[usize],
+    words: usize,
+    present: Symbols<'_>,
+    sources: &mut SymbolsMut<'_, '_>,
+) {
+    for (index, &position) in positions.iter().enumerate().filter(|(_, p)| **p < k) {
+        for word in 0..words {
+            sources
+                .get_mut(position, word)
+                .copy_from_slice(present.get(index, word));
+        }
+    }
 }
 
 /// The source positions that are not in `present`.

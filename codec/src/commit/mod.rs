@@ -8,7 +8,7 @@ mod tree;
 
 use std::sync::LazyLock;
 
-pub(crate) use tree::{CHUNK_ENTRIES, ChunkTree, chunk_of, root_of_chunks};
+pub(crate) use tree::{CHUNK_ENTRIES, ChunkTree, chunk_of};
 pub use tree::{Opening, OpeningError};
 
 use crate::{
@@ -67,28 +67,27 @@ pub(crate) fn hash_position(axis: Axis, index: SliverIndex) -> usize {
 
 /// The hash of one symbol: of its bytes, zero-padded to whole blocks of BLAKE3.
 pub(crate) fn symbol_hash(symbol: &[u8]) -> Hash {
-    let padding = symbol.len().next_multiple_of(BLOCK) - symbol.len();
+    let padding = padded(symbol.len()) - symbol.len();
     let mut hasher = blake3::Hasher::new_keyed(&Level::symbol().0);
     hasher.update(symbol).update(&[0; BLOCK][..padding]);
     *hasher.finalize().as_bytes()
 }
 
-/// The hashes of symbols of equal size.
-pub(crate) fn symbol_hashes(tier: Tier, symbols: &[&[u8]], hashes: &mut [Hash]) {
+/// The bytes that a symbol takes where it is hashed, zero-padded.
+pub(crate) const fn padded(size: usize) -> usize {
+    size.next_multiple_of(BLOCK)
+}
+
+/// The hashes of symbols, each padded with zeros to `padded` bytes.
+pub(crate) fn symbol_hashes(tier: Tier, padded: usize, symbols: &[u8], hashes: &mut [Hash]) {
     let hasher = LaneHasher::new(tier, Level::symbol().0);
-    let size = symbols.first().map_or(0, |symbol| symbol.len());
-    let padded = size.next_multiple_of(BLOCK);
-    let mut lines = vec![0; if padded == size { 0 } else { LANES * padded }];
-    for (symbols, hashes) in symbols.chunks(LANES).zip(hashes.chunks_mut(LANES)) {
-        if padded == size {
-            hasher.hash(symbols, hashes);
-        } else {
-            for (line, symbol) in lines.chunks_exact_mut(padded).zip(symbols) {
-                line[..size].copy_from_slice(symbol);
-            }
-            let lines: Vec<&[u8]> = lines.chunks_exact(padded).take(symbols.len()).collect();
-            hasher.hash(&lines, hashes);
+    let groups = symbols.chunks(LANES * padded);
+    for (symbols, hashes) in groups.zip(hashes.chunks_mut(LANES)) {
+        let mut inputs: [&[u8]; LANES] = [&[]; LANES];
+        for (input, symbol) in inputs.iter_mut().zip(symbols.chunks_exact(padded)) {
+            *input = symbol;
         }
+        hasher.hash(&inputs[..hashes.len()], hashes);
     }
 }
 
@@ -129,4 +128,26 @@ pub(crate) fn chunks_of(
         hasher.chunk_values(&chunks, index, values);
     }
     values
+}
+
+/// The roots of the trees over the chunks of several lists: chunk i of list j is `chunk(i)[j]`.
+pub(crate) fn roots_of_chunks<'a>(
+    tier: Tier,
+    level: &Level,
+    chunks: usize,
+    chunk: impl Fn(usize) -> &'a [Hash],
+    roots: &mut [Hash],
+) {
+    let hasher = LaneHasher::new(tier, level.0);
+    for (group, roots) in roots.chunks_mut(LANES).enumerate() {
+        let mut nodes: Vec<[Hash; LANES]> = (0..chunks)
+            .map(|i| {
+                let values = &chunk(i)[group * LANES..][..roots.len()];
+                let mut lanes = [Hash::default(); LANES];
+                lanes[..values.len()].copy_from_slice(values);
+                lanes
+            })
+            .collect();
+        hasher.tree(&mut nodes, roots);
+    }
 }

@@ -143,7 +143,7 @@ impl ChunkTree {
 }
 
 /// What a chunk of a list of `count` entries contributes: its chaining value, or the root itself if
-/// it is the only one. [`root_of_chunks`] makes the root of all of them.
+/// it is the only one.
 pub(crate) fn chunk_of(level: &Level, index: usize, count: usize, entries: &[Hash]) -> Hash {
     if count <= CHUNK_ENTRIES {
         level.hash(entries)
@@ -155,14 +155,6 @@ pub(crate) fn chunk_of(level: &Level, index: usize, count: usize, entries: &[Has
             .update(entries.as_flattened())
             .finalize_non_root()
     }
-}
-
-/// The root of the tree over the chunks of a list, of which there is at least one.
-pub(crate) fn root_of_chunks(level: &Level, mut values: Vec<Hash>) -> Hash {
-    while values.len() > 1 {
-        values = parents(level, &values);
-    }
-    values[0]
 }
 
 fn parents(level: &Level, below: &[Hash]) -> Vec<Hash> {

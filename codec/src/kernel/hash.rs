@@ -73,41 +73,37 @@ impl LaneHasher {
     /// Inputs of 2 to 16 chunks: the values of the chunks, then the tree above them.
     fn hash_chunks(&self, inputs: &[&[u8]], length: usize, hashes: &mut [Hash]) {
         const MOST: usize = LONG / blake3::CHUNK_LEN;
-        let mut nodes = [[[0; 32]; MOST]; LANES];
-        let mut count = length.div_ceil(blake3::CHUNK_LEN);
-        for index in 0..count {
+        let mut nodes = [[[0; 32]; LANES]; MOST];
+        let nodes = &mut nodes[..length.div_ceil(blake3::CHUNK_LEN)];
+        for (index, values) in nodes.iter_mut().enumerate() {
             let start = index * blake3::CHUNK_LEN;
             let range = start..length.min(start + blake3::CHUNK_LEN);
             let chunks = lanes(inputs, &[][..], |input| &input[range.clone()]);
-            let mut values = [[0; 32]; LANES];
-            self.chunks(&chunks[..inputs.len()], index, CHUNK_END, &mut values);
-            for (nodes, value) in nodes.iter_mut().zip(values) {
-                nodes[index] = value;
-            }
+            self.chunks(&chunks[..inputs.len()], index, CHUNK_END, values);
         }
+        self.tree(nodes, &mut hashes[..inputs.len()]);
+    }
+
+    /// The roots of the trees over nodes of several lists, of which there is at least one each: entry
+    /// i of list j is `nodes[i][j]`. Overwrites the nodes.
+    pub(crate) fn tree(&self, nodes: &mut [[Hash; LANES]], roots: &mut [Hash]) {
         // Pairing neighbours and carrying an odd last node up gives BLAKE3's tree.
+        let mut count = nodes.len();
         while count > 1 {
             let flags = if count == 2 { PARENT | ROOT } else { PARENT };
             for pair in 0..count / 2 {
-                let parents = lanes(&nodes[..inputs.len()], &[][..], |nodes| {
-                    nodes[2 * pair..2 * pair + 2].as_flattened()
-                });
-                let mut values = [[0; 32]; LANES];
-                self.many(&parents[..inputs.len()], 0, flags, 0, 0, &mut values);
-                for (nodes, value) in nodes.iter_mut().zip(values) {
-                    nodes[pair] = value;
-                }
+                let [left, right] = [nodes[2 * pair], nodes[2 * pair + 1]];
+                let blocks: [[Hash; 2]; LANES] =
+                    std::array::from_fn(|lane| [left[lane], right[lane]]);
+                let parents = blocks.each_ref().map(|block| block.as_flattened());
+                self.many(&parents[..roots.len()], 0, flags, 0, 0, &mut nodes[pair]);
             }
             if count % 2 == 1 {
-                for nodes in &mut nodes {
-                    nodes[count / 2] = nodes[count - 1];
-                }
+                nodes[count / 2] = nodes[count - 1];
             }
             count = count.div_ceil(2);
         }
-        for (hash, nodes) in hashes.iter_mut().zip(nodes).take(inputs.len()) {
-            *hash = nodes[0];
-        }
+        roots.copy_from_slice(&nodes[0][..roots.len()]);
     }
 
     fn chunks(&self, chunks: &[&[u8]], index: usize, end: u8, out: &mut [Hash]) {

@@ -9,6 +9,7 @@ pub(crate) mod gf16;
 #[expect(unsafe_code, reason = "vector instructions, behind run-time checks")]
 pub(crate) mod gf8;
 pub(crate) mod hash;
+pub(crate) mod symbols;
 mod tier;
 
 pub use tier::{Tier, TierError};

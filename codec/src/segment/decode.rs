@@ -5,10 +5,13 @@
 
 use rayon::prelude::*;
 
-use super::encode::{SegmentBuffers, deal};
+use super::encode::{SegmentBuffers, TASKS, deal};
 use crate::{
     Axis, ByAxis, Codec, InconsistencyProof, SegmentIndex, SegmentLayout, SegmentMetadata,
-    SliverIndex, VerifiedSliver, pool::sized, sliver::SliverBytes,
+    SliverIndex, VerifiedSliver,
+    kernel::symbols::{Place, Symbols, SymbolsMut},
+    pool::Buffer,
+    sliver::SliverBytes,
 };
 
 /// Why a segment gives no bytes.
@@ -49,7 +52,7 @@ pub enum DecodeError {
 /// Memory of [`Codec::decode_segment`], reused from segment to segment.
 #[derive(Debug, Default)]
 pub struct DecodeBuffers {
-    matrix: Vec<u8>,
+    matrix: Buffer,
     encode: SegmentBuffers,
 }
 
@@ -65,7 +68,7 @@ impl Codec {
     ) -> Result<&'b [u8], DecodeError> {
         let layout = metadata.layout();
         let (axis, chosen) = choose(metadata, slivers)?;
-        let matrix = sized(&mut buffers.matrix, layout.padded_length());
+        let matrix = buffers.matrix.sized(layout.padded_length());
         self.decode_matrix(layout, axis, &chosen, matrix);
 
         let clean = matrix[layout.length()..].iter().all(|&byte| byte == 0);
@@ -108,69 +111,43 @@ impl Codec {
     ) {
         let size = layout.symbol_size();
         let row_size = layout.sliver_size(Axis::Primary);
-        let codes = self.codes(layout.shards());
-        let positions: Vec<usize> = slivers
+        let (positions, lines): (Vec<usize>, Vec<&[u8]>) = slivers
             .iter()
-            .map(|(index, _)| index.get().into())
-            .collect();
+            .map(|(index, sliver)| (usize::from(index.get()), *sliver))
+            .unzip();
         // The codewords that cross slivers of one axis are the slivers of the other.
+        let codes = self.codes(layout.shards());
         let pattern = codes.get(axis.orthogonal()).pattern(&positions);
-        let mut rows: Vec<&mut [u8]> = matrix.chunks_exact_mut(row_size).collect();
+        let restore = |first: usize, words: usize, sources: &mut [&mut [u8]], place| {
+            let present = Symbols::new(&lines, Place::lines(size, first * size));
+            pattern.restore(words, present, &mut SymbolsMut::new(sources, place));
+        };
+        let rows = matrix.chunks_exact_mut(row_size);
         match axis {
+            // Each task restores some columns of all rows.
             Axis::Primary => {
-                for (&position, (_, sliver)) in positions.iter().zip(slivers) {
-                    if let Some(row) = rows.get_mut(position) {
-                        row.copy_from_slice(sliver);
-                    }
-                }
-                // Each task restores some columns of all missing rows.
-                let missing = rows
-                    .into_iter()
-                    .enumerate()
-                    .filter(|(row, _)| pattern.missing().binary_search(row).is_ok());
                 let columns = row_size / size;
-                let columns_each = columns.div_ceil(64);
-                let piece = columns_each * size;
-                let tasks = deal(
-                    missing.map(|(_, row)| row),
-                    piece,
-                    columns.div_ceil(columns_each),
-                );
+                let each = columns.div_ceil(TASKS);
+                let tasks: Vec<_> = deal(rows, each * size, columns.div_ceil(each)).collect();
                 self.run(|| {
-                    tasks
-                        .enumerate()
-                        .collect::<Vec<_>>()
-                        .into_par_iter()
-                        .for_each(|(task, mut missing)| {
-                            let start = task * piece;
-                            let end = (start + piece).min(row_size);
-                            let present: Vec<&[u8]> = slivers
-                                .iter()
-                                .map(|(_, sliver)| &sliver[start..end])
-                                .collect();
-                            pattern.restore(size, &present, &mut missing);
-                        });
+                    let tasks = tasks.into_par_iter().enumerate();
+                    tasks.for_each(|(task, mut rows)| {
+                        let words = each.min(columns - task * each);
+                        restore(task * each, words, &mut rows, Place::lines(size, 0));
+                    });
                 });
             }
-            Axis::Secondary => self.run(|| {
-                rows.into_par_iter().enumerate().for_each(|(index, row)| {
-                    let symbol = index * size..(index + 1) * size;
-                    let present: Vec<&[u8]> = slivers
-                        .iter()
-                        .map(|(_, sliver)| &sliver[symbol.clone()])
-                        .collect();
-                    let mut places: Vec<Option<&mut [u8]>> =
-                        row.chunks_exact_mut(size).map(Some).collect();
-                    for (&position, symbol) in positions.iter().zip(&present) {
-                        if let Some(place) = places.get_mut(position).and_then(Option::take) {
-                            place.copy_from_slice(symbol);
-                        }
-                    }
-                    // What no sliver filled is missing.
-                    let mut missing: Vec<&mut [u8]> = places.into_iter().flatten().collect();
-                    pattern.restore(size, &present, &mut missing);
+            // Each task restores some rows.
+            Axis::Secondary => {
+                let mut rows: Vec<&mut [u8]> = rows.collect();
+                let each = rows.len().div_ceil(TASKS);
+                self.run(|| {
+                    let tasks = rows.par_chunks_mut(each).enumerate();
+                    tasks.for_each(|(task, rows)| {
+                        restore(task * each, rows.len(), rows, Place::words(size, size));
+                    });
                 });
-            }),
+            }
         }
     }
 }

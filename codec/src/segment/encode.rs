@@ -2,8 +2,12 @@
 //!
 //! Two passes. Rows: each of the k1 source rows is extended to n symbols, which gives the parity
 //! columns. Columns, in blocks of 32: each of the n columns is extended to n symbols, which gives the
-//! parity rows, and all its symbols are hashed while they are in the cache. 32 columns are one BLAKE3
-//! chunk of every row's list of symbol hashes, so the n x n hashes are never held together.
+//! parity rows, and all its symbols are hashed. 32 columns are one BLAKE3 chunk of every row's list of
+//! symbol hashes, so the n x n hashes are never held together.
+//!
+//! What is coded is worked on in the second-level cache, a few rows or columns at a time, with symbols
+//! padded as they are hashed; from there they go where they are kept, each in one piece. Source rows
+//! are read where the caller has them.
 
 use rayon::prelude::*;
 
@@ -11,9 +15,15 @@ use crate::{
     Axis, Codec, IndexError, SegmentLayout, SegmentRoot, SliverHash, SliverIndex,
     code::Codes,
     commit::{self, CHUNK_ENTRIES, Hash, Level},
-    kernel::hash::LANES,
-    pool::sized,
+    kernel::{
+        hash::LANES,
+        symbols::{Place, Symbols, SymbolsMut},
+    },
+    pool::{Buffer, sized},
 };
+
+/// Tasks of a pass: enough for any number of threads, few enough to cost nothing.
+pub(super) const TASKS: usize = 32;
 
 /// A coded segment: 2n slivers over the source bytes `B`, which are kept and not copied.
 ///
@@ -29,13 +39,13 @@ pub struct EncodedSegment<B> {
 #[derive(Debug, Default)]
 pub struct SegmentBuffers {
     /// The source rows that reach beyond the source bytes, zero-padded.
-    tail: Vec<u8>,
+    tail: Buffer,
     /// Primary slivers k1 to n.
-    parity_rows: Vec<u8>,
+    parity_rows: Buffer,
     /// Secondary slivers 0 to k2.
-    source_columns: Vec<u8>,
+    source_columns: Buffer,
     /// Secondary slivers k2 to n.
-    parity_columns: Vec<u8>,
+    parity_columns: Buffer,
     /// primary 0, secondary 0, primary 1, and so on.
     hashes: Vec<Hash>,
 }
@@ -50,13 +60,34 @@ pub struct SourceLengthError {
     pub got: usize,
 }
 
-/// Working memory of one column block.
+/// Working memory of one task.
 #[derive(Default)]
 pub(crate) struct Scratch {
     /// Symbol hashes, one line of n for each column of the block.
     grid: Vec<Hash>,
-    /// Parity symbols of a column that are hashed and dropped.
-    symbols: Vec<u8>,
+    symbols: Buffer,
+    /// The size of the symbols there were last.
+    size: usize,
+}
+
+impl Scratch {
+    /// What the symbols coded at once may take, in bytes, so that they are written, hashed and copied
+    /// in the second-level cache.
+    const CACHE: usize = 512 << 10;
+
+    /// How many lines of `count` symbols of `size` bytes are coded at once.
+    fn lines(count: usize, size: usize) -> usize {
+        (Self::CACHE / (count * commit::padded(size))).clamp(1, CHUNK_ENTRIES)
+    }
+
+    /// Room for `count` symbols of `size` bytes, each followed by the zeros that pad it.
+    fn symbols(&mut self, count: usize, size: usize) -> &mut [u8] {
+        if self.size != size {
+            self.size = size;
+            self.symbols.clear();
+        }
+        self.symbols.sized(count * commit::padded(size))
+    }
 }
 
 impl Codec {
@@ -142,12 +173,12 @@ impl<B: AsRef<[u8]>> EncodedSegment<B> {
                 let full_rows = self.source.as_ref().len() / size;
                 match index.checked_sub(full_rows) {
                     None => (self.source.as_ref(), index),
-                    Some(index) => (&self.buffers.tail[..], index),
+                    Some(index) => (self.buffers.tail.bytes(), index),
                 }
             }
-            (Axis::Primary, Some(index)) => (&self.buffers.parity_rows[..], index),
-            (Axis::Secondary, None) => (&self.buffers.source_columns[..], index),
-            (Axis::Secondary, Some(index)) => (&self.buffers.parity_columns[..], index),
+            (Axis::Primary, Some(index)) => (self.buffers.parity_rows.bytes(), index),
+            (Axis::Secondary, None) => (self.buffers.source_columns.bytes(), index),
+            (Axis::Secondary, Some(index)) => (self.buffers.parity_columns.bytes(), index),
         };
         Ok(&buffer[index * size..][..size])
     }
@@ -212,7 +243,7 @@ impl<'a> Matrix<'a> {
     fn encode(&self, source: &[u8], buffers: &mut SegmentBuffers, keep: bool) {
         let (row_size, column_size) = (self.k2 * self.symbol, self.k1 * self.symbol);
         let full_rows = source.len() / row_size;
-        let tail = sized(&mut buffers.tail, (self.k1 - full_rows) * row_size);
+        let tail = buffers.tail.sized((self.k1 - full_rows) * row_size);
         let (whole, rest) = source.split_at(full_rows * row_size);
         let (filled, padding) = tail.split_at_mut(rest.len());
         filled.copy_from_slice(rest);
@@ -222,16 +253,14 @@ impl<'a> Matrix<'a> {
             .chain(tail.chunks_exact(row_size))
             .collect();
 
-        let parity_columns = sized(
-            &mut buffers.parity_columns,
-            (self.n - self.k2) * column_size,
-        );
+        let parity_columns = buffers
+            .parity_columns
+            .sized((self.n - self.k2) * column_size);
         let kept = usize::from(keep);
-        let parity_rows = sized(
-            &mut buffers.parity_rows,
-            kept * (self.n - self.k1) * row_size,
-        );
-        let source_columns = sized(&mut buffers.source_columns, kept * self.k2 * column_size);
+        let parity_rows = buffers
+            .parity_rows
+            .sized(kept * (self.n - self.k1) * row_size);
+        let source_columns = buffers.source_columns.sized(kept * self.k2 * column_size);
         let mut blocks: Vec<ColumnBlock<'_>> = deal(
             parity_rows.chunks_exact_mut(row_size),
             CHUNK_ENTRIES * self.symbol,
@@ -266,28 +295,33 @@ impl<'a> Matrix<'a> {
 
     /// Extends the source rows into the parity columns.
     fn extend_rows(&self, rows: &[&[u8]], parity_columns: &mut [u8]) {
-        /// Enough tasks for any number of threads; each holds a list of n - k2 slices.
-        const TASKS: usize = 64;
-        let rows_each = self.k1.div_ceil(TASKS);
-        let columns = parity_columns.chunks_exact_mut(self.k1 * self.symbol);
-        let tasks = deal(
-            columns,
-            rows_each * self.symbol,
-            self.k1.div_ceil(rows_each),
-        );
-        let tasks: Vec<_> = tasks.zip(rows.chunks(rows_each)).collect();
+        let (size, padded) = (self.symbol, commit::padded(self.symbol));
+        let each = self.k1.div_ceil(TASKS);
+        let columns = parity_columns.chunks_exact_mut(self.k1 * size);
+        let tasks = deal(columns, each * size, self.k1.div_ceil(each));
+        let tasks: Vec<_> = tasks.zip(rows.chunks(each)).collect();
+        let recoveries = self.n - self.k2;
+        let at_once = Scratch::lines(recoveries, size);
         tasks.into_par_iter().for_each(|(mut columns, rows)| {
-            for (index, row) in rows.iter().enumerate() {
-                let symbol = index * self.symbol..(index + 1) * self.symbol;
-                let source: Vec<&[u8]> = row.chunks_exact(self.symbol).collect();
-                let mut recovery: Vec<&mut [u8]> = columns
-                    .iter_mut()
-                    .map(|column| &mut column[symbol.clone()])
-                    .collect();
-                self.codes
-                    .primary
-                    .extend(self.symbol, &source, &mut recovery);
-            }
+            self.codec.scratch().with(Scratch::default, |scratch| {
+                for (group, rows) in rows.chunks(at_once).enumerate() {
+                    let symbols = scratch.symbols(rows.len() * recoveries, size);
+                    let mut words: Vec<&mut [u8]> =
+                        symbols.chunks_exact_mut(recoveries * padded).collect();
+                    self.codes.primary.extend(
+                        rows.len(),
+                        Symbols::new(rows, Place::words(size, size)),
+                        &mut SymbolsMut::new(&mut words, Place::words(size, padded)),
+                    );
+                    let start = group * at_once * size;
+                    for (column, at) in columns.iter_mut().zip((0..).step_by(padded)) {
+                        let places = column[start..].chunks_exact_mut(size);
+                        for (place, word) in places.zip(&words) {
+                            place.copy_from_slice(&word[at..at + size]);
+                        }
+                    }
+                }
+            });
         });
     }
 
@@ -300,45 +334,64 @@ impl<'a> Matrix<'a> {
         mut block: ColumnBlock<'_>,
         scratch: &mut Scratch,
     ) -> BlockHashes {
-        let (size, column_size) = (self.symbol, self.k1 * self.symbol);
+        let (n, size, column_size) = (self.n, self.symbol, self.k1 * self.symbol);
         let first = index * CHUNK_ENTRIES;
-        let last = (first + CHUNK_ENTRIES).min(self.n);
-        let grid = sized(&mut scratch.grid, (last - first) * self.n);
-        let dropped = sized(&mut scratch.symbols, (self.n - self.k1) * size);
-        for (column, hashes) in (first..last).zip(grid.chunks_exact_mut(self.n)) {
-            let at = (column - first) * size..(column - first + 1) * size;
-            let (source, mut recovery): (Vec<&[u8]>, Vec<&mut [u8]>);
-            if let Some(parity) = column.checked_sub(self.k2) {
-                let column = &parity_columns[parity * column_size..][..column_size];
-                source = column.chunks_exact(size).collect();
-                recovery = dropped.chunks_exact_mut(size).collect();
+        let last = (first + CHUNK_ENTRIES).min(n);
+        let at_once = Scratch::lines(n, size);
+        let mut memory = std::mem::take(&mut scratch.grid);
+        let grid = sized(&mut memory, (last - first) * n);
+        let mut next = first;
+        while next < last {
+            let end = if next < self.k2 {
+                last.min(self.k2)
             } else {
-                source = rows
-                    .iter()
-                    .map(|row| &row[column * size..][..size])
-                    .collect();
-                let kept = block
-                    .source_columns
-                    .chunks_exact_mut(column_size)
-                    .nth(column - first);
-                recovery = match kept {
-                    None => dropped.chunks_exact_mut(size).collect(),
-                    Some(kept) => {
-                        for (kept, symbol) in kept.chunks_exact_mut(size).zip(&source) {
-                            kept.copy_from_slice(symbol);
+                last
+            };
+            let columns = next..end.min(next + at_once);
+            let symbols = scratch.symbols(columns.len() * n, size);
+            let mut words: Vec<&mut [u8]> =
+                symbols.chunks_exact_mut(n * commit::padded(size)).collect();
+            match next.checked_sub(self.k2) {
+                Some(parity) => {
+                    let columns = parity_columns.chunks_exact(column_size).skip(parity);
+                    for (word, column) in words.iter_mut().zip(columns) {
+                        for (place, symbol) in self.symbols_mut(word).zip(column.chunks_exact(size))
+                        {
+                            place.copy_from_slice(symbol);
                         }
-                        block
-                            .parity_rows
-                            .iter_mut()
-                            .map(|row| &mut row[at.clone()])
-                            .collect()
                     }
-                };
+                }
+                None => {
+                    for (position, row) in rows.iter().enumerate() {
+                        let at = position * commit::padded(size);
+                        let symbols = row[next * size..].chunks_exact(size);
+                        for (word, symbol) in words.iter_mut().zip(symbols) {
+                            word[at..at + size].copy_from_slice(symbol);
+                        }
+                    }
+                }
             }
-            self.codes.secondary.extend(size, &source, &mut recovery);
-            let mut symbols = source;
-            symbols.extend(recovery.iter().map(|symbol| &**symbol));
-            commit::symbol_hashes(self.codec.tier(), &symbols, hashes);
+            let hashes = &mut grid[(next - first) * n..][..columns.len() * n];
+            self.extend_padded(&mut words);
+            for (word, hashes) in words.iter().zip(hashes.chunks_exact_mut(n)) {
+                commit::symbol_hashes(self.codec.tier(), commit::padded(size), word, hashes);
+            }
+            let kept = block.source_columns.chunks_exact_mut(column_size);
+            for (word, kept) in words.iter().zip(kept.skip(next - first)) {
+                for (symbol, kept) in self.symbols(word).zip(kept.chunks_exact_mut(size)) {
+                    kept.copy_from_slice(symbol);
+                }
+            }
+            if next < self.k2 {
+                for (row, at) in block.parity_rows.iter_mut().zip(self.k1..) {
+                    let at = at * commit::padded(size);
+                    let places = row[(next - first) * size..].chunks_exact_mut(size);
+                    for (place, word) in places.zip(&words) {
+                        place.copy_from_slice(&word[at..at + size]);
+                    }
+                }
+            }
+            next = columns.end;
         }
 
         let (tier, level) = (self.codec.tier(), Level::sliver());
@@ -361,20 +414,56 @@ impl<'a> Matrix<'a> {
                 &chunks[..rows],
             ));
         }
+        let columns = commit::list_hashes(tier, level, &columns);
+        scratch.grid = memory;
         BlockHashes {
-            columns: commit::list_hashes(tier, level, &columns),
+            columns,
             row_chunks,
         }
+    }
+
+    /// Extends some columns, of n padded symbols each.
+    fn extend_padded(&self, words: &mut [&mut [u8]]) {
+        let padded = commit::padded(self.symbol);
+        let place = Place::words(self.symbol, padded);
+        let halves = words
+            .iter_mut()
+            .map(|word| word.split_at_mut(self.k1 * padded));
+        let (source, mut recovery): (Vec<&mut [u8]>, Vec<&mut [u8]>) = halves.unzip();
+        let source: Vec<&[u8]> = source.into_iter().map(|source| &*source).collect();
+        self.codes.secondary.extend(
+            source.len(),
+            Symbols::new(&source, place),
+            &mut SymbolsMut::new(&mut recovery, place),
+        );
+    }
+
+    /// The symbols of a column without their padding.
+    fn symbols<'s>(&self, word: &'s [u8]) -> impl Iterator<Item = &'s [u8]> {
+        let size = self.symbol;
+        word.chunks_exact(commit::padded(size))
+            .map(move |symbol| &symbol[..size])
+    }
+
+    fn symbols_mut<'s>(&self, word: &'s mut [u8]) -> impl Iterator<Item = &'s mut [u8]> {
+        let size = self.symbol;
+        let symbols = word.chunks_exact_mut(commit::padded(size));
+        symbols.map(move |symbol| &mut symbol[..size])
     }
 
     /// The 2n sliver hashes in their order.
     fn collect_hashes(&self, blocks: &[BlockHashes]) -> Vec<Hash> {
         let columns = blocks.iter().flat_map(|block| &block.columns);
-        let rows = (0..self.n).map(|row| {
-            let chunks = blocks.iter().map(|block| block.row_chunks[row]).collect();
-            commit::root_of_chunks(Level::sliver(), chunks)
-        });
-        rows.zip(columns)
+        let mut rows = vec![Hash::default(); self.n];
+        commit::roots_of_chunks(
+            self.codec.tier(),
+            Level::sliver(),
+            blocks.len(),
+            |block| &blocks[block].row_chunks,
+            &mut rows,
+        );
+        rows.into_iter()
+            .zip(columns)
             .flat_map(|(row, column)| [row, *column])
             .collect()
     }

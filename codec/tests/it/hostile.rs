@@ -11,6 +11,7 @@ use crate::{
 };
 
 /// A blob of one segment with slivers chosen freely; `None` where nobody has bytes for the hash.
+#[derive(Clone)]
 pub(crate) struct Hostile {
     pub(crate) slivers: ByAxis<Vec<Option<Vec<u8>>>>,
     pub(crate) metadata: SegmentMetadata,

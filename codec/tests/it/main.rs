@@ -19,3 +19,7 @@ mod stream;
 mod support;
 mod tamper;
 mod tiers;
+
+fn new_codec() -> floe_codec::Codec {
+    floe_codec::Codec::new(2).unwrap()
+}

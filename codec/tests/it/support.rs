@@ -10,7 +10,7 @@ use floe_codec::{
 /// Shard counts on both sides of every boundary that matters.
 pub(crate) const SHARD_COUNTS: [u16; 9] = [4, 7, 10, 31, 64, 65, 100, 256, 1000];
 
-pub(crate) static CODEC: LazyLock<Codec> = LazyLock::new(|| Codec::new(2).unwrap());
+pub(crate) static CODEC: LazyLock<Codec> = LazyLock::new(crate::new_codec);
 
 pub(crate) fn shards(n: u16) -> ShardCount {
     ShardCount::new(n).unwrap()

@@ -27,6 +27,7 @@ pub(super) struct Tables([[[u8; 16]; 2]; 4]);
 
 impl Lanes for Avx2 {
     type Factor = Tables;
+    type Ready<'f> = &'f Tables;
 
     fn factor(images: &Images) -> Tables {
         let products = Scalar::factor(images);
@@ -34,6 +35,11 @@ impl Lanes for Avx2 {
             let bytes = nibble.map(u16::to_le_bytes);
             [bytes.map(|[low, _]| low), bytes.map(|[_, high]| high)]
         }))
+    }
+
+    #[inline(always)]
+    unsafe fn ready(factor: &Tables) -> &Tables {
+        factor
     }
 
     #[inline(always)]

@@ -18,24 +18,32 @@ pub(super) struct Avx512(__m512i);
 /// The bit matrices of a constant, from a byte of the element to a byte of the product.
 #[derive(Clone, Copy)]
 pub(super) struct Matrices {
-    low_to_low: u64,
-    high_to_low: u64,
-    low_to_high: u64,
-    high_to_high: u64,
+    low_to_low: i64,
+    high_to_low: i64,
+    low_to_high: i64,
+    high_to_high: i64,
+}
+
+/// The same for all bytes of a block: for those that stay in their half, and for those that change it.
+#[derive(Clone, Copy)]
+pub(super) struct Vectors {
+    straight: __m512i,
+    crossed: __m512i,
 }
 
 /// The matrix from byte `from` of an element to byte `to` of its product, as GFNI wants it: the row
 /// of output bit i in byte 7 - i.
-fn matrix(images: &Images, from: usize, to: usize) -> u64 {
+fn matrix(images: &Images, from: usize, to: usize) -> i64 {
     let row = |bit: usize| {
         let column = |b: usize| u8::from(images[8 * from + b] >> (8 * to + bit) & 1 == 1) << b;
         (0..8).map(column).sum()
     };
-    u64::from_be_bytes(std::array::from_fn(row))
+    i64::from_be_bytes(std::array::from_fn(row))
 }
 
 impl Lanes for Avx512 {
     type Factor = Matrices;
+    type Ready<'f> = Vectors;
 
     fn factor(images: &Images) -> Matrices {
         Matrices {
@@ -43,6 +51,19 @@ impl Lanes for Avx512 {
             high_to_low: matrix(images, 1, 0),
             low_to_high: matrix(images, 0, 1),
             high_to_high: matrix(images, 1, 1),
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn ready(factor: &Matrices) -> Vectors {
+        let (ll, hl) = (factor.low_to_low, factor.high_to_low);
+        let (lh, hh) = (factor.low_to_high, factor.high_to_high);
+        // SAFETY: the caller has AVX-512.
+        unsafe {
+            Vectors {
+                straight: _mm512_set_epi64(hh, hh, hh, hh, ll, ll, ll, ll),
+                crossed: _mm512_set_epi64(lh, lh, lh, lh, hl, hl, hl, hl),
+            }
         }
     }
 
@@ -65,7 +86,7 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn add_product(self, other: Self, factor: &Matrices) -> Self {
+    unsafe fn add_product(self, other: Self, factor: Vectors) -> Self {
         /// a ^ b ^ c as a truth table.
         const XOR: i32 = 0x96;
         // SAFETY: the caller has AVX-512 with GFNI.
@@ -76,7 +97,7 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn product(self, factor: &Matrices) -> Self {
+    unsafe fn product(self, factor: Vectors) -> Self {
         // SAFETY: the caller has AVX-512 with GFNI.
         unsafe {
             let (straight, crossed) = self.halves(factor);
@@ -88,23 +109,14 @@ impl Lanes for Avx512 {
 impl Avx512 {
     /// The two summands of a product: bytes that stay in their half, and bytes that change it.
     #[inline(always)]
-    unsafe fn halves(self, factor: &Matrices) -> (__m512i, __m512i) {
+    unsafe fn halves(self, factor: Vectors) -> (__m512i, __m512i) {
         const SWAP: i32 = 0b01_00_11_10;
-        let [ll, hl, lh, hh] = [
-            factor.low_to_low,
-            factor.high_to_low,
-            factor.low_to_high,
-            factor.high_to_high,
-        ]
-        .map(u64::cast_signed);
         // SAFETY: the caller has AVX-512 with GFNI.
         unsafe {
-            let straight = _mm512_set_epi64(hh, hh, hh, hh, ll, ll, ll, ll);
-            let crossed = _mm512_set_epi64(lh, lh, lh, lh, hl, hl, hl, hl);
             let swapped = _mm512_shuffle_i64x2::<SWAP>(self.0, self.0);
             (
-                _mm512_gf2p8affine_epi64_epi8::<0>(self.0, straight),
-                _mm512_gf2p8affine_epi64_epi8::<0>(swapped, crossed),
+                _mm512_gf2p8affine_epi64_epi8::<0>(self.0, factor.straight),
+                _mm512_gf2p8affine_epi64_epi8::<0>(swapped, factor.crossed),
             )
         }
     }

@@ -17,32 +17,51 @@ impl Default for Block {
 impl Block {
     pub(super) const ZERO: Self = Self([0; 64]);
 
-    /// The block of the first (at most) 64 bytes of `symbol`. A block cut short has its low bytes in
-    /// the first half of what is there.
+    /// Packs what a symbol has beyond its whole blocks, as tail number `tail` of those of this length.
+    /// In symbols, the low bytes of a tail are its first half.
     #[inline(always)]
-    pub(super) fn read(symbol: &[u8]) -> Self {
-        if let Some(whole) = symbol.first_chunk() {
-            return Self(*whole);
-        }
-        let mut block = Self::ZERO;
-        let (low, high) = symbol.split_at(symbol.len() / 2);
-        block.0[..low.len()].copy_from_slice(low);
-        block.0[32..][..high.len()].copy_from_slice(high);
-        block
+    pub(super) fn put_tail(&mut self, tail: usize, bytes: &[u8]) {
+        let (low, high) = bytes.split_at(bytes.len() / 2);
+        copy_short(low, &mut self.0[tail * low.len()..]);
+        copy_short(high, &mut self.0[32 + tail * high.len()..]);
     }
 
-    /// The inverse of [`read`](Self::read).
+    /// The inverse of [`put_tail`](Self::put_tail).
     #[inline(always)]
-    pub(super) fn write(&self, symbol: &mut [u8]) {
-        if let Some(whole) = symbol.first_chunk_mut() {
-            *whole = self.0;
-            return;
-        }
-        let half = symbol.len() / 2;
-        let (low, high) = symbol.split_at_mut(half);
-        low.copy_from_slice(&self.0[..half]);
-        high.copy_from_slice(&self.0[32..][..half]);
+    pub(super) fn take_tail(&self, tail: usize, bytes: &mut [u8]) {
+        let half = bytes.len() / 2;
+        let (low, high) = bytes.split_at_mut(half);
+        copy_short(&self.0[tail * half..][..half], low);
+        copy_short(&self.0[32 + tail * half..][..half], high);
     }
+}
+
+/// Copies less than 32 bytes to the start of `to`, without a call.
+#[inline(always)]
+fn copy_short(from: &[u8], to: &mut [u8]) {
+    let to = &mut to[..from.len()];
+    let done = copy_ends::<16>(from, to)
+        || copy_ends::<8>(from, to)
+        || copy_ends::<4>(from, to)
+        || copy_ends::<2>(from, to);
+    if let (false, [from], [to]) = (done, from, to) {
+        *to = *from;
+    }
+}
+
+/// Copies the first and the last N bytes, which may overlap, if there are as many.
+#[inline(always)]
+fn copy_ends<const N: usize>(from: &[u8], to: &mut [u8]) -> bool {
+    let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else {
+        return false;
+    };
+    if let Some(to) = to.first_chunk_mut() {
+        *to = *first;
+    }
+    if let Some(to) = to.last_chunk_mut() {
+        *to = *last;
+    }
+    true
 }
 
 /// Arithmetic on the 32 elements of a block, in the registers of one tier.
@@ -54,14 +73,17 @@ impl Block {
 pub(super) trait Lanes: Copy {
     /// A constant, prepared for multiplication.
     type Factor: Copy + Send + Sync;
+    /// The same in registers, if it fits there, for many multiplications.
+    type Ready<'f>: Copy;
 
     /// Prepares a constant.
     fn factor(images: &Images) -> Self::Factor;
 
+    unsafe fn ready(factor: &Self::Factor) -> Self::Ready<'_>;
     unsafe fn load(block: &Block) -> Self;
     unsafe fn store(self, block: &mut Block);
     unsafe fn add(self, other: Self) -> Self;
     /// self + other * factor
-    unsafe fn add_product(self, other: Self, factor: &Self::Factor) -> Self;
-    unsafe fn product(self, factor: &Self::Factor) -> Self;
+    unsafe fn add_product(self, other: Self, factor: Self::Ready<'_>) -> Self;
+    unsafe fn product(self, factor: Self::Ready<'_>) -> Self;
 }

@@ -21,7 +21,10 @@ use pattern::Erasures;
 use scalar::Scalar;
 use shape::Shape;
 
-use super::Tier;
+use super::{
+    Tier,
+    symbols::{Symbols, SymbolsMut},
+};
 use crate::pool::{Pool, sized};
 
 /// A code of k source and m recovery symbols, k + m <= 1024.
@@ -58,12 +61,17 @@ impl Gf16 {
         self.shape.sources
     }
 
-    /// Fills the m recovery lines of whole symbols of `size` bytes from the k source lines.
-    pub(crate) fn extend(&self, size: usize, source: &[&[u8]], recovery: &mut [&mut [u8]]) {
+    /// Fills the m recovery symbols of `words` codewords from their k source symbols.
+    pub(crate) fn extend(
+        &self,
+        words: usize,
+        source: Symbols<'_>,
+        recovery: &mut SymbolsMut<'_, '_>,
+    ) {
         self.work.with(Vec::new, |work| {
             let work = sized(work, strip::work_blocks(2 * self.shape.chunk));
             self.arithmetic
-                .extend(&self.shape, size, source, recovery, work);
+                .extend(&self.shape, words, source, recovery, work);
         });
     }
 
@@ -77,13 +85,16 @@ impl Gf16 {
 }
 
 impl Gf16Pattern {
-    /// Fills the missing source lines from the present lines.
-    pub(crate) fn restore(&self, size: usize, present: &[&[u8]], missing: &mut [&mut [u8]]) {
-        if !missing.is_empty() {
-            self.work.with(Vec::new, |work| {
-                self.erasures.restore(size, present, missing, work)
-            });
-        }
+    /// Fills the missing source symbols of `words` codewords, and no others, from the present symbols.
+    pub(crate) fn restore(
+        &self,
+        words: usize,
+        present: Symbols<'_>,
+        sources: &mut SymbolsMut<'_, '_>,
+    ) {
+        self.work.with(Vec::new, |work| {
+            self.erasures.restore(words, present, sources, work);
+        });
     }
 }
 
@@ -92,9 +103,9 @@ trait Arithmetic: Send + Sync {
     fn extend(
         &self,
         shape: &Shape,
-        size: usize,
-        source: &[&[u8]],
-        recovery: &mut [&mut [u8]],
+        words: usize,
+        source: Symbols<'_>,
+        recovery: &mut SymbolsMut<'_, '_>,
         work: &mut [Block],
     );
     fn erasures(&self, shape: &Shape, present: &[usize], missing: &[usize]) -> Box<dyn Restore>;
@@ -104,9 +115,9 @@ trait Arithmetic: Send + Sync {
 trait Restore: Send + Sync {
     fn restore(
         &self,
-        size: usize,
-        present: &[&[u8]],
-        missing: &mut [&mut [u8]],
+        words: usize,
+        present: Symbols<'_>,
+        sources: &mut SymbolsMut<'_, '_>,
         work: &mut Vec<Block>,
     );
 }
@@ -146,25 +157,25 @@ macro_rules! tier {
             fn extend(
                 &self,
                 shape: &Shape,
-                size: usize,
-                source: &[&[u8]],
-                recovery: &mut [&mut [u8]],
+                words: usize,
+                source: Symbols<'_>,
+                recovery: &mut SymbolsMut<'_, '_>,
                 work: &mut [Block],
             ) {
                 $(#[target_feature(enable = $features)])?
                 unsafe fn enter(
                     skews: &[<$lanes as Lanes>::Factor],
                     shape: &Shape,
-                    size: usize,
-                    source: &[&[u8]],
-                    recovery: &mut [&mut [u8]],
+                    words: usize,
+                    source: Symbols<'_>,
+                    recovery: &mut SymbolsMut<'_, '_>,
                     work: &mut [Block],
                 ) {
                     // SAFETY: this function is compiled with the instructions.
-                    unsafe { strip::extend::<$lanes>(skews, shape, size, source, recovery, work) }
+                    unsafe { strip::extend::<$lanes>(skews, shape, words, source, recovery, work) }
                 }
                 // SAFETY: constants exist only where the processor has the instructions.
-                unsafe { enter(&self.0, shape, size, source, recovery, work) }
+                unsafe { enter(&self.0, shape, words, source, recovery, work) }
             }
 
             fn erasures(
@@ -180,29 +191,29 @@ macro_rules! tier {
         impl Restore for Erasures<$lanes> {
             fn restore(
                 &self,
-                size: usize,
-                present: &[&[u8]],
-                missing: &mut [&mut [u8]],
+                words: usize,
+                present: Symbols<'_>,
+                sources: &mut SymbolsMut<'_, '_>,
                 work: &mut Vec<Block>,
             ) {
                 $(#[target_feature(enable = $features)])?
                 unsafe fn enter(
                     skews: &[<$lanes as Lanes>::Factor],
                     erasures: &Erasures<$lanes>,
-                    size: usize,
-                    present: &[&[u8]],
-                    missing: &mut [&mut [u8]],
+                    words: usize,
+                    present: Symbols<'_>,
+                    sources: &mut SymbolsMut<'_, '_>,
                     work: &mut [Block],
                 ) {
                     // SAFETY: this function is compiled with the instructions.
                     unsafe {
-                        strip::restore::<$lanes>(skews, erasures, size, present, missing, work);
+                        strip::restore::<$lanes>(skews, erasures, words, present, sources, work);
                     }
                 }
-                let work = sized(work, strip::work_blocks(self.size));
+                let work = sized(work, strip::work_blocks(self.received.len()));
                 // SAFETY: erasures are made by constants, which exist only where the processor has
                 // the instructions.
-                unsafe { enter(&$constants.0, self, size, present, missing, work) }
+                unsafe { enter(&$constants.0, self, words, present, sources, work) }
             }
         }
     };
@@ -217,6 +228,7 @@ tier!(AVX512, avx512::Avx512, "avx512f,avx512bw,avx512vl,gfni");
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::symbols::Place;
 
     /// Codes of n = 65, 100, 256 and 1000, both axes, and the corners of the layout.
     const CODES: [(usize, usize); 12] = [
@@ -250,32 +262,41 @@ mod tests {
         bytes
     }
 
+    /// The symbols of three codewords, each at position after position.
+    fn words(k: usize, size: usize) -> [Vec<u8>; 3] {
+        [1, 2, 3].map(|seed| bytes(seed, k * size))
+    }
+
+    fn slices(words: &[Vec<u8>]) -> Vec<&[u8]> {
+        words.iter().map(Vec::as_slice).collect()
+    }
+
+    /// Recovery symbols: of each position, those of the three codewords after 5 other bytes.
+    fn extend(code: &Gf16, size: usize, source: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let mut lines = vec![vec![0; 5 + 3 * size]; code.shape.recoveries];
+        let mut recovery: Vec<&mut [u8]> = lines.iter_mut().map(Vec::as_mut_slice).collect();
+        code.extend(
+            3,
+            Symbols::new(&slices(source), Place::words(size, size)),
+            &mut SymbolsMut::new(&mut recovery, Place::lines(size, 5)),
+        );
+        lines
+    }
+
     #[test]
     fn every_tier_extends_as_the_defining_crate() {
         for (k, m) in CODES {
             for size in SIZES {
-                let data = bytes(size as u64, 2 * k * size);
-                let source: Vec<&[u8]> = data.chunks(2 * size).collect();
-                let symbols = |at: usize| source.iter().map(move |line| &line[at * size..][..size]);
-                let expected = [0, 1].map(|at| {
-                    reed_solomon_simd::encode(k, m, symbols(at)).expect("a supported shape")
+                let source = words(k, size);
+                let expected = source.each_ref().map(|word| {
+                    reed_solomon_simd::encode(k, m, word.chunks(size)).expect("a supported shape")
                 });
                 for tier in tiers() {
-                    let mut lines = vec![0; 2 * m * size];
-                    let mut recovery: Vec<&mut [u8]> = lines.chunks_mut(2 * size).collect();
                     let code = Gf16::new(tier, k, m).expect("the tier is available");
-                    code.extend(size, &source, &mut recovery);
-                    for (i, line) in recovery.iter().enumerate() {
-                        assert_eq!(
-                            line[..size],
-                            expected[0][i],
-                            "{tier} {k}+{m} {size} line {i}"
-                        );
-                        assert_eq!(
-                            line[size..],
-                            expected[1][i],
-                            "{tier} {k}+{m} {size} line {i}"
-                        );
+                    for (i, line) in extend(&code, size, &source).iter().enumerate() {
+                        for (symbol, expected) in line[5..].chunks(size).zip(&expected) {
+                            assert_eq!(symbol, expected[i], "{tier} {k}+{m} {size} line {i}");
+                        }
                     }
                 }
             }
@@ -286,15 +307,17 @@ mod tests {
     fn every_tier_restores_what_it_extended() {
         for (k, m) in CODES {
             for size in [2, 66, 320] {
-                let data = bytes(7, 2 * k * size);
-                let source: Vec<&[u8]> = data.chunks(2 * size).collect();
+                let source = words(k, size);
                 for tier in tiers() {
                     let code = Gf16::new(tier, k, m).expect("the tier is available");
-                    let mut lines = vec![0; 2 * m * size];
-                    let mut recovery: Vec<&mut [u8]> = lines.chunks_mut(2 * size).collect();
-                    code.extend(size, &source, &mut recovery);
-                    let recovery: Vec<&[u8]> = lines.chunks(2 * size).collect();
-                    let all: Vec<&[u8]> = source.iter().chain(&recovery).copied().collect();
+                    let recovery = extend(&code, size, &source);
+                    let line = |position: usize| match position.checked_sub(k) {
+                        None => source
+                            .each_ref()
+                            .map(|w| &w[position * size..][..size])
+                            .concat(),
+                        Some(recovered) => recovery[recovered][5..].to_vec(),
+                    };
                     for keep in [0, k / 2, k.saturating_sub(1), k] {
                         // `keep` sources from the end, and recoveries spread over the rest.
                         let needed = k - keep;
@@ -304,13 +327,18 @@ mod tests {
                         let mut present: Vec<usize> = (k - keep..k).collect();
                         present.extend((0..needed).map(|i| k + i * m / needed.max(1)));
                         let missing: Vec<usize> = (0..k - keep).collect();
-                        let mut restored = vec![0; missing.len() * 2 * size];
-                        let mut lines: Vec<&mut [u8]> = restored.chunks_mut(2 * size).collect();
-                        let have: Vec<&[u8]> = present.iter().map(|&p| all[p]).collect();
-                        code.pattern(&present, &missing)
-                            .restore(size, &have, &mut lines);
-                        for (&index, line) in missing.iter().zip(&lines) {
-                            assert_eq!(**line, *source[index], "{tier} {k}+{m} {size}");
+                        let lines: Vec<Vec<u8>> = present.iter().map(|&p| line(p)).collect();
+                        let mut restored = [(); 3].map(|()| vec![0; k * size]);
+                        let mut sources = restored.each_mut().map(Vec::as_mut_slice);
+                        code.pattern(&present, &missing).restore(
+                            3,
+                            Symbols::new(&slices(&lines), Place::lines(size, 0)),
+                            &mut SymbolsMut::new(&mut sources, Place::words(size, size)),
+                        );
+                        for (restored, source) in restored.iter().zip(&source) {
+                            let (restored, others) = restored.split_at((k - keep) * size);
+                            assert!(source.starts_with(restored), "{tier} {k}+{m} {size}");
+                            assert!(others.iter().all(|&byte| byte == 0));
                         }
                     }
                 }

@@ -7,16 +7,14 @@ use super::{field::images_of_log, lanes::Lanes, shape::Shape};
 
 /// Which positions are there, and what to multiply by.
 pub(super) struct Erasures<L: Lanes> {
-    /// Positions of the transform, a power of two.
-    pub(super) size: usize,
     /// One more than the last position of the codeword.
     pub(super) end: usize,
-    /// Positions to evaluate in the end.
-    pub(super) wanted: usize,
-    /// For each position the present line that goes there, and the locator's value.
+    /// For each position of the transform, a power of two of them: the present symbol that goes there,
+    /// and the locator's value.
     pub(super) received: Vec<Option<(usize, L::Factor)>>,
-    /// Positions of the missing sources, and the inverse of the locator's derivative.
-    pub(super) missing: Vec<(usize, L::Factor)>,
+    /// For each position to evaluate in the end: the missing source symbol that it is, and the inverse
+    /// of the locator's derivative.
+    pub(super) restored: Vec<Option<(usize, L::Factor)>>,
 }
 
 impl<L: Lanes> Erasures<L> {
@@ -46,20 +44,18 @@ impl<L: Lanes> Erasures<L> {
         }
 
         let factor = |log| L::factor(&images_of_log(log));
+        let received = lines.into_iter().enumerate();
+        let received = received.map(|(position, line)| Some((line?, factor(locator[position]))));
+        let wanted = if shape.high_rate { end } else { shape.sources };
+        let mut restored = vec![None; wanted];
+        for &index in missing {
+            let position = shape.position(index);
+            restored[position] = Some((index, factor(GF_MODULUS - locator[position])));
+        }
         Self {
-            size,
             end,
-            wanted: if shape.high_rate { end } else { shape.sources },
-            received: lines
-                .into_iter()
-                .enumerate()
-                .map(|(position, line)| Some((line?, factor(locator[position]))))
-                .collect(),
-            missing: missing
-                .iter()
-                .map(|&index| shape.position(index))
-                .map(|position| (position, factor(GF_MODULUS - locator[position])))
-                .collect(),
+            received: received.collect(),
+            restored,
         }
     }
 }

@@ -12,6 +12,7 @@ pub(super) struct Scalar([u16; 32]);
 impl Lanes for Scalar {
     /// For each of the four nibbles, lowest first, its 16 products.
     type Factor = [[u16; 16]; 4];
+    type Ready<'f> = &'f Self::Factor;
 
     fn factor(images: &Images) -> Self::Factor {
         std::array::from_fn(|nibble| {
@@ -20,6 +21,11 @@ impl Lanes for Scalar {
                 bits.fold(0, |sum, bit| sum ^ images[4 * nibble + bit])
             })
         })
+    }
+
+    #[inline(always)]
+    unsafe fn ready(factor: &Self::Factor) -> &Self::Factor {
+        factor
     }
 
     #[inline(always)]
