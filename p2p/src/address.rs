@@ -2,11 +2,17 @@
 
 use std::{fmt, net::Ipv6Addr, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::identity::PeerId;
 
 /// A host (name or IP address) and a UDP port: `198.51.100.7:4321`, `[2001:db8::7]:4321`,
 /// `node-7.example.org:4321`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// # Layout
+/// In messages: a string, as it prints.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct DataAddress {
     host: String,
     port: u16,
@@ -74,6 +80,29 @@ impl FromStr for DataAddress {
             host: host.to_owned(),
             port,
         })
+    }
+}
+
+impl TryFrom<String> for DataAddress {
+    type Error = AddressParseError;
+
+    /// Only the form that prints: an address has one encoding.
+    fn try_from(text: String) -> Result<Self, AddressParseError> {
+        let address: Self = text.parse()?;
+        if address.to_string() == text {
+            Ok(address)
+        } else {
+            Err(AddressParseError {
+                text: text.chars().take(80).collect(),
+                problem: "not written in its shortest form",
+            })
+        }
+    }
+}
+
+impl From<DataAddress> for String {
+    fn from(address: DataAddress) -> Self {
+        address.to_string()
     }
 }
 

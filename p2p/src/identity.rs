@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use floe_chain::keys::{IdentityContext, IdentityPublicKey, IdentitySignature};
 use libp2p_identity::{Keypair, PublicKey, ed25519};
 
 pub use libp2p_identity::PeerId;
@@ -47,6 +48,28 @@ impl Identity {
 
     pub(crate) const fn keypair(&self) -> &Keypair {
         &self.keypair
+    }
+
+    /// The key others verify this identity's signatures with.
+    #[must_use]
+    pub fn public_key(&self) -> IdentityPublicKey {
+        public_key_of(&self.peer)
+            .and_then(|key| IdentityPublicKey::from_bytes(&key).ok())
+            .expect("an identity is an Ed25519 key of full order")
+    }
+
+    /// Signs `body` in `context`.
+    #[must_use]
+    pub fn sign(&self, context: IdentityContext, body: &[u8]) -> IdentitySignature {
+        let signature = self
+            .keypair
+            .sign(&context.message(body))
+            .expect("Ed25519 keys sign everything");
+        IdentitySignature::new(
+            signature
+                .try_into()
+                .expect("an Ed25519 signature has 64 bytes"),
+        )
     }
 
     /// A secret that only the owner of this identity can compute, different for each purpose.

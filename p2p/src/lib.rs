@@ -7,6 +7,7 @@
 pub mod address;
 pub mod class;
 pub mod client;
+pub mod control;
 pub mod fetch;
 mod framing;
 pub mod identity;
@@ -19,3 +20,4 @@ pub mod transport;
 pub mod wire;
 
 pub use framing::{Item, ItemSize};
+pub use pool::Resolve;

@@ -11,7 +11,7 @@ use crate::{
     client::DataClient,
     identity::PeerId,
     metrics::Metrics,
-    pool::Pool,
+    pool::{Pool, Resolve},
     server::{NoService, Server, ServerSettings, Service},
     transport::{Connection, DataTransport},
     wire::CloseCode,
@@ -31,13 +31,18 @@ impl DataPlane<NoService> {
     /// A data plane that only asks.
     #[must_use]
     pub fn client_only(transport: Arc<dyn DataTransport>) -> Self {
+        Self::client_resolving(transport, None)
+    }
+
+    /// The same; where peers are is looked up in `book` first.
+    #[must_use]
+    pub fn client_resolving(
+        transport: Arc<dyn DataTransport>,
+        book: Option<Arc<dyn Resolve>>,
+    ) -> Self {
         let anonymous = |_: &PeerId| ConnectionClass::Anonymous;
-        Self::start(
-            transport,
-            NoService,
-            Arc::new(anonymous),
-            ServerSettings::default(),
-        )
+        let settings = ServerSettings::default();
+        Self::resolving(transport, NoService, Arc::new(anonymous), settings, book)
     }
 }
 
@@ -51,9 +56,21 @@ impl<S: Service> DataPlane<S> {
         classify: Arc<dyn Classify>,
         settings: ServerSettings,
     ) -> Self {
+        Self::resolving(transport, service, classify, settings, None)
+    }
+
+    /// The same; where peers are is looked up in `book` first.
+    #[must_use]
+    pub fn resolving(
+        transport: Arc<dyn DataTransport>,
+        service: S,
+        classify: Arc<dyn Classify>,
+        settings: ServerSettings,
+        book: Option<Arc<dyn Resolve>>,
+    ) -> Self {
         let metrics = Arc::new(Metrics::default());
         let server = Server::new(service, classify, settings, Arc::clone(&metrics));
-        let (pool, opened) = Pool::new(transport);
+        let (pool, opened) = Pool::new(transport, book);
         let client = DataClient::new(Arc::clone(&pool));
         let (tasks, connections) = (TaskTracker::new(), TaskTracker::new());
         tasks.spawn(accept(Arc::clone(&pool)));

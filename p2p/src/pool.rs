@@ -19,9 +19,16 @@ use crate::{
     wire::CloseCode,
 };
 
+/// Knows where peers are better than whoever asks.
+pub trait Resolve: Send + Sync + 'static {
+    /// Where to try, given what the caller knows.
+    fn resolve(&self, to: &PeerAddress) -> PeerAddress;
+}
+
 /// The connections of a data plane.
 pub(crate) struct Pool {
     transport: Arc<dyn DataTransport>,
+    resolve: Option<Arc<dyn Resolve>>,
     peers: Mutex<HashMap<PeerId, Arc<Slot>>>,
     dials: Semaphore,
     opened: mpsc::UnboundedSender<Arc<dyn Connection>>,
@@ -57,12 +64,14 @@ impl Pool {
     /// is bounded by the transport.
     pub(crate) fn new(
         transport: Arc<dyn DataTransport>,
+        resolve: Option<Arc<dyn Resolve>>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Arc<dyn Connection>>) {
         let (opened, reports) = mpsc::unbounded_channel();
         let (peers, dials) = (Mutex::default(), Semaphore::new(Self::DIALS));
         (
             Arc::new(Self {
                 transport,
+                resolve,
                 peers,
                 dials,
                 opened,
@@ -90,7 +99,8 @@ impl Pool {
             return Err(failure.error.clone());
         }
         let _permit = self.dials.acquire().await.map_err(|_| DialError::Closed)?;
-        match self.transport.dial(to).await {
+        let resolved = self.resolve.as_ref().map(|book| book.resolve(to));
+        match self.transport.dial(resolved.as_ref().unwrap_or(to)).await {
             Ok(connection) => Ok((self.add(connection), false)),
             Err(error) => {
                 let at = Instant::now();

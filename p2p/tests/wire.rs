@@ -27,8 +27,8 @@ use floe_p2p::wire::{
     Status, TrafficClass,
     message::{
         BlobStatus, CommitteeReply, Confirm, ConfirmReply, GetBlobStatus, GetCommittee,
-        GetInconsistency, GetMetadata, GetNodeInfo, GetSliver, GetSymbols, Health, HealthReply,
-        MissingSlivers, NodeInfo, NotReady, PutInconsistency, PutMetadata, PutSliver,
+        GetInconsistency, GetMetadata, GetNodeInfo, GetNodeRecord, GetSliver, GetSymbols, Health,
+        HealthReply, MissingSlivers, NodeInfo, NotReady, PutInconsistency, PutMetadata, PutSliver,
         PutSliverReply, SegmentRange, SliverKey, SymbolRange,
     },
 };
@@ -164,6 +164,9 @@ impl Book {
         self.request(&GetInconsistency { blob: BLOB });
         self.request(&GetCommittee {
             epoch: Some(Epoch::new(9)),
+        });
+        self.request(&GetNodeRecord {
+            peers: vec![bcs::from_bytes(&[7; 32]).unwrap()].try_into().unwrap(),
         });
         self.request(&GetNodeInfo);
         self.request(&Health);

@@ -4,6 +4,8 @@
 
 #[path = "../../tests/codecs/mod.rs"]
 mod codecs;
+#[path = "../../tests/gossip/mod.rs"]
+mod gossip;
 #[path = "../../tests/world/mod.rs"]
 mod world;
 
@@ -23,6 +25,11 @@ use world::{MemoryService, SLIVER, anonymous, get_sliver, options};
 /// Every codec is total and canonical.
 pub fn codecs(data: &[u8]) {
     codecs::all_codecs(data);
+}
+
+/// The judge of gossip takes any bytes on any topic, and believes nothing that nobody signed.
+pub fn gossip(data: &[u8]) {
+    gossip::judge_anything(data);
 }
 
 /// A server answers any bytes in time, and answers the next peer as well.

@@ -19,8 +19,9 @@ use crate::{
         Kind, Refusal, Request, TrafficClass, WireError,
         message::{
             BlobStatus, CommitteeReply, Confirm, ConfirmReply, GetBlobStatus, GetCommittee,
-            GetInconsistency, GetMetadata, GetNodeInfo, GetSliver, GetSymbols, Health, HealthReply,
-            NodeInfo, PutInconsistency, PutMetadata, PutSliver, PutSliverReply,
+            GetInconsistency, GetMetadata, GetNodeInfo, GetNodeRecord, GetSliver, GetSymbols,
+            Health, HealthReply, NodeInfo, NodeRecordsReply, PutInconsistency, PutMetadata,
+            PutSliver, PutSliverReply,
         },
     },
 };
@@ -198,6 +199,16 @@ impl DataClient {
         options: &CallOptions,
     ) -> Result<(CommitteeReply, Bytes)> {
         self.ask_item(to, request, options).await
+    }
+
+    /// Asks for signed node records, to be verified by the caller.
+    pub async fn get_node_record(
+        &self,
+        to: &PeerAddress,
+        request: &GetNodeRecord,
+        options: &CallOptions,
+    ) -> Result<NodeRecordsReply> {
+        self.ask(to, request, &[], options).await
     }
 
     /// Asks who the peer is.

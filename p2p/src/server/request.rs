@@ -164,6 +164,7 @@ impl<S: Service> Server<S> {
             Kind::GET_SYMBOLS => download!(get_symbols),
             Kind::GET_BLOB_STATUS => ask!(get_blob_status),
             Kind::CONFIRM => ask!(confirm),
+            Kind::GET_NODE_RECORD => ask!(get_node_record),
             Kind::GET_NODE_INFO => ask!(get_node_info),
             Kind::HEALTH => ask!(health),
             Kind::GET_INCONSISTENCY => ask_item!(get_inconsistency),

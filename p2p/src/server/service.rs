@@ -12,8 +12,9 @@ use crate::{
         Refusal, TrafficClass,
         message::{
             BlobStatus, CommitteeReply, Confirm, ConfirmReply, GetBlobStatus, GetCommittee,
-            GetInconsistency, GetMetadata, GetNodeInfo, GetSliver, GetSymbols, Health, HealthReply,
-            NodeInfo, PutInconsistency, PutMetadata, PutSliver, PutSliverReply,
+            GetInconsistency, GetMetadata, GetNodeInfo, GetNodeRecord, GetSliver, GetSymbols,
+            Health, HealthReply, NodeInfo, NodeRecordsReply, PutInconsistency, PutMetadata,
+            PutSliver, PutSliverReply,
         },
     },
 };
@@ -145,6 +146,15 @@ pub trait Service: Send + Sync + 'static {
         call: &Call,
         request: GetCommittee,
     ) -> impl Future<Output = Answer<(CommitteeReply, Bytes)>> + Send {
+        unsupported()
+    }
+
+    /// Gives signed node records.
+    fn get_node_record(
+        &self,
+        call: &Call,
+        request: GetNodeRecord,
+    ) -> impl Future<Output = Answer<NodeRecordsReply>> + Send {
         unsupported()
     }
 

@@ -97,6 +97,7 @@ impl Kind {
             Self::GET_SYMBOLS => (32 * Self::KIB, 0, 8 * Self::MIB),
             Self::PUT_INCONSISTENCY => (Self::KIB, 8 * Self::MIB, 8 * Self::MIB),
             Self::GET_INCONSISTENCY => (Self::KIB, 0, 8 * Self::MIB),
+            Self::GET_NODE_RECORD => (16 * Self::KIB, 0, 0),
             Self::GET_COMMITTEE => (Self::KIB, 0, 256 * Self::KIB),
             _ => (Self::KIB, 0, 0),
         };

@@ -6,12 +6,19 @@
     reason = "shared by tests, which stop at the first surprise"
 )]
 
+use floe_p2p::control::{
+    inventory::{InventorySummary, SignedInventory},
+    news::{CommitteeNews, InconsistencyNotice},
+    record::{NodeRecord, SignedRecord},
+    request::{ControlAnswer, ControlRequest},
+};
 use floe_p2p::wire::{
     Head, ItemHead, Request, RequestHead, ResponseHead, Status,
     message::{
         BlobStatus, CommitteeReply, Confirm, ConfirmReply, GetBlobStatus, GetCommittee,
-        GetInconsistency, GetMetadata, GetNodeInfo, GetSliver, GetSymbols, Health, HealthReply,
-        NodeInfo, PutInconsistency, PutMetadata, PutSliver, PutSliverReply,
+        GetInconsistency, GetMetadata, GetNodeInfo, GetNodeRecord, GetSliver, GetSymbols, Health,
+        HealthReply, NodeInfo, NodeRecordsReply, PutInconsistency, PutMetadata, PutSliver,
+        PutSliverReply,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -41,15 +48,18 @@ pub fn all_codecs(bytes: &[u8]) {
     canonical::<PutInconsistency>(bytes);
     canonical::<GetInconsistency>(bytes);
     canonical::<GetCommittee>(bytes);
+    canonical::<GetNodeRecord>(bytes);
     canonical::<GetNodeInfo>(bytes);
     canonical::<Health>(bytes);
     canonical_reply::<PutSliverReply>(bytes);
     canonical_reply::<BlobStatus>(bytes);
     canonical_reply::<ConfirmReply>(bytes);
     canonical_reply::<CommitteeReply>(bytes);
+    canonical_reply::<NodeRecordsReply>(bytes);
     canonical_reply::<NodeInfo>(bytes);
     canonical_reply::<HealthReply>(bytes);
     canonical_reply::<Status>(bytes);
+    control_codecs(bytes);
     if let Ok(head) = RequestHead::from_bytes(bytes) {
         let frame = head.to_frame().unwrap();
         assert!(frame.ends_with(bytes));
@@ -61,4 +71,16 @@ pub fn all_codecs(bytes: &[u8]) {
         assert!(head.to_frame().unwrap().ends_with(bytes));
         let _ = head.into_reply::<BlobStatus>();
     }
+}
+
+/// The messages of the control plane.
+fn control_codecs(bytes: &[u8]) {
+    canonical_reply::<NodeRecord>(bytes);
+    canonical_reply::<SignedRecord>(bytes);
+    canonical_reply::<InventorySummary>(bytes);
+    canonical_reply::<SignedInventory>(bytes);
+    canonical_reply::<CommitteeNews>(bytes);
+    canonical_reply::<InconsistencyNotice>(bytes);
+    canonical_reply::<ControlRequest>(bytes);
+    canonical_reply::<ControlAnswer>(bytes);
 }

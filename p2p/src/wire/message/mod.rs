@@ -16,7 +16,8 @@ pub use blob::{
 };
 pub use inconsistency::{GetInconsistency, PutInconsistency};
 pub use network::{
-    CommitteeReply, GetCommittee, GetNodeInfo, Health, HealthReply, NodeInfo, NotReady,
+    CommitteeReply, GetCommittee, GetNodeInfo, GetNodeRecord, Health, HealthReply, NodeInfo,
+    NodeRecordsReply, NotReady,
 };
 pub use sliver::{GetSliver, PutSliver, PutSliverReply, SliverKey};
 pub use symbols::{GetSymbols, SymbolRange};

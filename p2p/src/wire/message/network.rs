@@ -10,7 +10,10 @@ use floe_chain::{
 use serde::{Deserialize, Serialize};
 
 use super::Request;
-use crate::wire::{Bounded, Kind};
+use crate::{
+    control::{record::SignedRecord, request::PeerKey},
+    wire::{Bounded, Kind},
+};
 
 /// Asks for the committee of an epoch. Item 0 is its contents in BCS, exactly the bytes its digest
 /// covers.
@@ -36,6 +39,31 @@ impl Request for GetCommittee {
 pub struct CommitteeReply {
     /// The certificate by which the committee before it named it, if the node has it.
     pub handover: Option<UnverifiedCertificate<Handover>>,
+}
+
+/// Asks for the signed records of nodes; with no names, for the asked node's own.
+///
+/// # Layout
+/// BCS: `peers vector<key 32>`, at most 256.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetNodeRecord {
+    /// Their Ed25519 keys.
+    pub peers: Bounded<PeerKey, 256>,
+}
+
+impl Request for GetNodeRecord {
+    const KIND: Kind = Kind::GET_NODE_RECORD;
+    type Reply = NodeRecordsReply;
+}
+
+/// The records known of those asked for.
+///
+/// # Layout
+/// BCS: `records vector<signed record>`, at most 128 and 96 KiB: ask again for the rest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRecordsReply {
+    /// In the order asked for.
+    pub records: Bounded<SignedRecord, 128>,
 }
 
 /// Asks who the node is and which network it serves.

@@ -1,0 +1,203 @@
+//! Everything a peer does on the control plane, as one libp2p behaviour. What may refuse a
+//! connection comes first: later parts must not keep state for connections that are denied.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use floe_chain::id::NetworkId;
+use libp2p::{
+    StreamProtocol, allow_block_list, autonat, connection_limits, dcutr, gossipsub, identify, kad,
+    memory_connection_limits, ping, relay, request_response,
+    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
+};
+
+use super::{
+    codec::ControlCodec,
+    protect::Protect,
+    request,
+    settings::{ControlSettings, Role},
+    store::NodeRecordStore,
+    topic::Topic,
+};
+use crate::identity::Identity;
+
+/// The protocol of the distributed hash table.
+pub(super) const KAD: StreamProtocol = StreamProtocol::new("/floe/kad/1");
+/// What identify says this software speaks.
+const IDENTIFY: &str = "/floe/1";
+
+/// Handshakes under way at once, in each direction.
+const PENDING: u32 = 128;
+/// Connections of one peer: two that dial each other at the same moment have two.
+const PER_PEER: u32 = 2;
+/// Share of the machine's memory beyond which connections are refused.
+const MEMORY_SHARE: f64 = 0.9;
+/// Time for a small request and its answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Small requests of one connection at once.
+const REQUEST_STREAMS: usize = 32;
+/// Time for a lookup.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(20);
+/// A record in the table is believed this long; its node writes it again sooner.
+const RECORD_TTL: Duration = Duration::from_secs(24 * 3600);
+
+#[derive(NetworkBehaviour)]
+pub(super) struct Behaviour {
+    pub(super) limits: connection_limits::Behaviour,
+    memory: memory_connection_limits::Behaviour,
+    pub(super) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
+    pub(super) protect: Protect,
+    identify: identify::Behaviour,
+    ping: ping::Behaviour,
+    pub(super) kad: kad::Behaviour<NodeRecordStore>,
+    pub(super) gossip: gossipsub::Behaviour,
+    pub(super) requests: request_response::Behaviour<ControlCodec>,
+    relay: Toggle<relay::Behaviour>,
+    relay_client: relay::client::Behaviour,
+    dcutr: Toggle<dcutr::Behaviour>,
+    autonat_server: Toggle<autonat::v2::server::Behaviour>,
+    autonat_client: Toggle<autonat::v2::client::Behaviour>,
+}
+
+impl Behaviour {
+    pub(super) fn new(
+        identity: &Identity,
+        network: NetworkId,
+        settings: &ControlSettings,
+        relay_client: relay::client::Behaviour,
+    ) -> Result<Self, String> {
+        let peer = identity.peer_id();
+        let node = settings.role == Role::Node;
+        let limits = connection_limits::ConnectionLimits::default()
+            .with_max_pending_incoming(Some(PENDING))
+            .with_max_pending_outgoing(Some(PENDING))
+            .with_max_established(Some(settings.connections))
+            .with_max_established_per_peer(Some(PER_PEER));
+        let identify = identify::Config::new(IDENTIFY.into(), identity.keypair().public())
+            .with_agent_version(concat!("floe/", env!("CARGO_PKG_VERSION")).into())
+            .with_push_listen_addr_updates(true);
+        let requests = request_response::Config::default()
+            .with_request_timeout(REQUEST_TIMEOUT)
+            .with_max_concurrent_streams(REQUEST_STREAMS);
+        let support = if node {
+            request_response::ProtocolSupport::Full
+        } else {
+            request_response::ProtocolSupport::Outbound
+        };
+        let protocol = StreamProtocol::new(request::PROTOCOL);
+        let mut kad = kad::Behaviour::with_config(peer, NodeRecordStore::default(), kad_config());
+        // Without a confirmed address the automatic mode would stay a client for ever.
+        kad.set_mode(Some(if node {
+            kad::Mode::Server
+        } else {
+            kad::Mode::Client
+        }));
+        Ok(Self {
+            limits: connection_limits::Behaviour::new(limits),
+            memory: memory_connection_limits::Behaviour::with_max_percentage(MEMORY_SHARE),
+            blocked: allow_block_list::Behaviour::default(),
+            protect: Protect::default(),
+            identify: identify::Behaviour::new(identify),
+            ping: ping::Behaviour::default(),
+            kad,
+            gossip: gossip(identity, network, settings)?,
+            requests: request_response::Behaviour::with_codec(
+                ControlCodec,
+                [(protocol, support)],
+                requests,
+            ),
+            relay: node
+                .then(|| relay::Behaviour::new(peer, relay::Config::default()))
+                .into(),
+            relay_client,
+            dcutr: (!node).then(|| dcutr::Behaviour::new(peer)).into(),
+            autonat_server: node.then(autonat::v2::server::Behaviour::default).into(),
+            autonat_client: (!node).then(autonat::v2::client::Behaviour::default).into(),
+        })
+    }
+}
+
+fn kad_config() -> kad::Config {
+    let mut config = kad::Config::new(KAD);
+    config
+        .set_query_timeout(LOOKUP_TIMEOUT)
+        .disjoint_query_paths(true)
+        .set_kbucket_inserts(kad::BucketInserts::Manual)
+        // Every record comes here first, is verified off this task, and only then kept.
+        .set_record_filtering(kad::StoreInserts::FilterBoth)
+        .set_record_ttl(Some(RECORD_TTL))
+        .set_replication_interval(None)
+        .set_publication_interval(None)
+        .set_provider_publication_interval(None)
+        .set_caching(kad::Caching::Disabled)
+        .set_replication_factor(NonZeroUsize::new(20).expect("20 is not 0"));
+    config
+}
+
+/// Messages are validated elsewhere, and passed on only then.
+fn gossip(
+    identity: &Identity,
+    network: NetworkId,
+    settings: &ControlSettings,
+) -> Result<gossipsub::Behaviour, String> {
+    let config = gossipsub::ConfigBuilder::default()
+        .validation_mode(gossipsub::ValidationMode::Strict)
+        .validate_messages()
+        .max_transmit_size(Topic::MAX_SIZE + ENVELOPE)
+        // The same news from two publishers is one message.
+        .message_id_fn(|message| {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(message.topic.as_str().as_bytes());
+            hasher.update(&[0]);
+            hasher.update(&message.data);
+            gossipsub::MessageId::new(&hasher.finalize().as_bytes()[..20])
+        })
+        .history_length(12)
+        .flood_publish(false)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let authenticity = gossipsub::MessageAuthenticity::Signed(identity.keypair().clone());
+    let mut gossip = gossipsub::Behaviour::new(authenticity, config)?;
+    let topics: &[Topic] = match settings.role {
+        Role::Node => &Topic::ALL,
+        Role::Client => &[Topic::Committee],
+    };
+    let mut scored = std::collections::HashMap::new();
+    for topic in topics.iter().map(|topic| ident(*topic, network)) {
+        gossip
+            .subscribe(&topic)
+            .map_err(|error| error.to_string())?;
+        scored.insert(topic.hash(), topic_score());
+    }
+    let params = gossipsub::PeerScoreParams {
+        topics: scored,
+        app_specific_weight: 1.0,
+        // A whole network on one machine shares its address.
+        ip_colocation_factor_weight: if settings.local_network { 0.0 } else { -5.0 },
+        ..gossipsub::PeerScoreParams::default()
+    };
+    gossip.with_peer_score(params, gossipsub::PeerScoreThresholds::default())?;
+    Ok(gossip)
+}
+
+/// What gossipsub adds to a message: topic, author, key, signature, sequence number.
+const ENVELOPE: usize = 1 << 10;
+
+pub(super) fn ident(topic: Topic, network: NetworkId) -> gossipsub::IdentTopic {
+    gossipsub::IdentTopic::new(topic.name(network))
+}
+
+/// These topics say little, so nobody is blamed for silence: only invalid messages cost.
+fn topic_score() -> gossipsub::TopicScoreParams {
+    gossipsub::TopicScoreParams {
+        time_in_mesh_weight: 0.01,
+        time_in_mesh_quantum: Duration::from_secs(1),
+        time_in_mesh_cap: 300.0,
+        first_message_deliveries_weight: 0.5,
+        first_message_deliveries_cap: 20.0,
+        mesh_message_deliveries_weight: 0.0,
+        mesh_failure_penalty_weight: 0.0,
+        invalid_message_deliveries_weight: -20.0,
+        invalid_message_deliveries_decay: 0.99,
+        ..gossipsub::TopicScoreParams::default()
+    }
+}

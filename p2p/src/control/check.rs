@@ -1,0 +1,213 @@
+//! Checks what came in, off the swarm's task: gossip by the judge, records by their signature. One
+//! task; what it has no room for is refused by whoever hands it over.
+
+use std::sync::Arc;
+
+use floe_chain::committee::Committee;
+use libp2p::{gossipsub, kad};
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    book::AddressBook,
+    judge::{Judge, Rejected, Verdict},
+    metrics::Metrics,
+    news::News,
+    plane::wall_clock,
+    record::{SignedRecord, VerifiedRecord},
+    score::Fault,
+    store::key_of,
+    swarm::Command,
+    topic::Topic,
+};
+use crate::identity::PeerId;
+
+/// Something to check.
+#[derive(Debug)]
+pub(super) enum Checkable {
+    /// A gossip message.
+    Gossip {
+        topic: Topic,
+        /// Who passed it on: the one to blame.
+        source: PeerId,
+        /// Who signed it.
+        publisher: PeerId,
+        id: gossipsub::MessageId,
+        data: Vec<u8>,
+    },
+    /// Records a peer answered with.
+    Records {
+        from: PeerId,
+        records: Vec<SignedRecord>,
+    },
+    /// A record a peer wants kept in the table.
+    Put { from: PeerId, record: kad::Record },
+    /// A record found in the table.
+    Found {
+        from: Option<PeerId>,
+        record: kad::Record,
+    },
+}
+
+/// The checking task.
+pub(super) struct Checker {
+    pub(super) judge: Judge,
+    pub(super) book: Arc<AddressBook>,
+    pub(super) committees: watch::Receiver<Vec<Arc<Committee>>>,
+    pub(super) inbox: mpsc::Receiver<Checkable>,
+    pub(super) swarm: mpsc::Sender<Command>,
+    pub(super) news: mpsc::Sender<News>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// What a check leads to.
+enum Outcome {
+    Command(Command),
+    News(Box<News>),
+}
+
+impl Checker {
+    /// Things checked in one go.
+    const BATCH: usize = 32;
+
+    /// Checks until the swarm is gone.
+    pub(super) async fn run(mut self) {
+        let mut batch = Vec::with_capacity(Self::BATCH);
+        while self.inbox.recv_many(&mut batch, Self::BATCH).await > 0 {
+            if self.committees.has_changed().unwrap_or(false) {
+                let committees = self.committees.borrow_and_update().clone();
+                self.judge.set_committees(&committees);
+            }
+            // Pairings take milliseconds: not on a thread that moves packets.
+            let work = std::mem::take(&mut batch);
+            let checked = tokio::task::spawn_blocking(move || {
+                let outcomes: Vec<_> = work.into_iter().flat_map(|item| self.check(item)).collect();
+                (self, outcomes)
+            });
+            let Ok((checker, outcomes)) = checked.await else {
+                return;
+            };
+            self = checker;
+            for outcome in outcomes {
+                let gone = match outcome {
+                    Outcome::Command(command) => self.swarm.send(command).await.is_err(),
+                    Outcome::News(news) => self.news.send(*news).await.is_err(),
+                };
+                if gone {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn check(&mut self, item: Checkable) -> Vec<Outcome> {
+        match item {
+            Checkable::Gossip {
+                topic,
+                source,
+                publisher,
+                id,
+                data,
+            } => self.gossip(topic, source, publisher, id, &data),
+            Checkable::Records { from, records } => records
+                .into_iter()
+                .flat_map(|record| self.record(Some(from), record))
+                .collect(),
+            Checkable::Found { from, record } => match bcs::from_bytes(&record.value) {
+                Ok(signed) => self.record(from, signed),
+                Err(_) => blame(from, Fault::Malformed),
+            },
+            Checkable::Put { from, record } => self.put(from, record),
+        }
+    }
+
+    fn gossip(
+        &mut self,
+        topic: Topic,
+        source: PeerId,
+        publisher: PeerId,
+        id: gossipsub::MessageId,
+        data: &[u8],
+    ) -> Vec<Outcome> {
+        use gossipsub::MessageAcceptance::{Accept, Ignore, Reject};
+        let verdict = self.judge.judge(topic, publisher, data, wall_clock());
+        let (word, acceptance, mut outcomes) = match verdict {
+            Verdict::Accept(news) => {
+                let mut outcomes = match &*news {
+                    News::Record(record) => self.taken(record.clone()),
+                    _ => Vec::new(),
+                };
+                outcomes.push(Outcome::News(news));
+                ("accept", Accept, outcomes)
+            }
+            Verdict::Ignore(why) => {
+                tracing::debug!(topic = topic.word(), %publisher, %why, "gossip ignored");
+                (why.word(), Ignore, Vec::new())
+            }
+            Verdict::Reject(why) => {
+                tracing::debug!(topic = topic.word(), %source, %why, "gossip rejected");
+                let fault = match why {
+                    Rejected::TooLong | Rejected::Malformed => Fault::Malformed,
+                    Rejected::Signed(_) | Rejected::Certificate(_) => Fault::Forged,
+                };
+                ("reject", Reject, blame(Some(source), fault))
+            }
+        };
+        self.metrics.judged(topic, word, data.len());
+        outcomes.insert(
+            0,
+            Outcome::Command(Command::Judged {
+                id,
+                source,
+                acceptance,
+            }),
+        );
+        outcomes
+    }
+
+    fn record(&self, from: Option<PeerId>, record: SignedRecord) -> Vec<Outcome> {
+        match record.verify(self.book.network(), wall_clock()) {
+            Ok(record) => self.taken(record),
+            Err(error) if error.blames_sender() => blame(from, Fault::Forged),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Puts a record into the book; if it is news, the peer is tried there.
+    fn taken(&self, record: VerifiedRecord) -> Vec<Outcome> {
+        let peer = record.peer();
+        match self.book.offer(record) {
+            Ok(()) => vec![Outcome::Command(Command::Moved(peer))],
+            Err(why) => {
+                tracing::trace!(%peer, %why, "record not taken");
+                Vec::new()
+            }
+        }
+    }
+
+    fn put(&self, from: PeerId, record: kad::Record) -> Vec<Outcome> {
+        let signed: SignedRecord = match bcs::from_bytes(&record.value) {
+            Ok(signed) => signed,
+            Err(_) => return blame(Some(from), Fault::Malformed),
+        };
+        match signed.verify(self.book.network(), wall_clock()) {
+            Ok(verified) if key_of(&verified.peer()).as_ref() == Some(&record.key) => {
+                let mut outcomes = self.taken(verified.clone());
+                // An older record than the one known here is not kept for others either.
+                let newest = self.book.record(&verified.peer());
+                if newest.is_none_or(|newest| newest == verified) {
+                    outcomes.push(Outcome::Command(Command::Keep(record)));
+                }
+                outcomes
+            }
+            Ok(_) => blame(Some(from), Fault::Malformed),
+            Err(error) if error.blames_sender() => blame(Some(from), Fault::Forged),
+            Err(_) => Vec::new(),
+        }
+    }
+}
+
+fn blame(peer: Option<PeerId>, fault: Fault) -> Vec<Outcome> {
+    peer.map(|peer| Outcome::Command(Command::Fault { peer, fault }))
+        .into_iter()
+        .collect()
+}

@@ -1,0 +1,33 @@
+//! The control plane: how peers find each other and hear news, over libp2p.
+//!
+//! What decides is pure: who is where ([`book`]), what news is worth ([`judge`]), who is trusted how
+//! far ([`score`]), whom to dial ([`mesh`]). One task owns the swarm and only routes ([`plane`]).
+//! No blob travels here: bulk is the data plane's.
+
+mod behaviour;
+pub mod book;
+mod check;
+mod codec;
+mod discover;
+pub mod inventory;
+pub mod judge;
+pub mod mesh;
+pub mod metrics;
+pub mod news;
+pub mod plane;
+mod protect;
+mod quota;
+pub mod record;
+pub mod request;
+pub mod respond;
+pub mod score;
+pub mod settings;
+pub mod signed;
+mod store;
+mod swarm;
+#[cfg(test)]
+mod testing;
+pub mod topic;
+mod transport;
+
+pub use libp2p::Multiaddr;

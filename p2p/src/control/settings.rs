@@ -1,0 +1,53 @@
+//! What a control plane is told when it starts.
+
+use libp2p::Multiaddr;
+
+/// What a peer is to the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A storage node: answers lookups, relays for others, tells them where they are seen.
+    Node,
+    /// A client: looks things up, and may sit behind a NAT.
+    Client,
+}
+
+/// Settings of a control plane.
+#[derive(Clone, Debug)]
+pub struct ControlSettings {
+    /// What this peer is to the others.
+    pub role: Role,
+    /// Where to listen; a client need not.
+    pub listen: Vec<Multiaddr>,
+    /// Addresses under which others reach this peer, known beforehand.
+    pub external: Vec<Multiaddr>,
+    /// Whether private and loopback addresses are taken from others: only in a network of its own.
+    pub local_network: bool,
+    /// Most connections with peers outside the committee.
+    pub connections: u32,
+}
+
+impl ControlSettings {
+    /// Of a storage node.
+    #[must_use]
+    pub const fn node(listen: Vec<Multiaddr>) -> Self {
+        Self {
+            role: Role::Node,
+            listen,
+            external: Vec::new(),
+            local_network: false,
+            connections: 512,
+        }
+    }
+
+    /// Of a client that nobody needs to reach.
+    #[must_use]
+    pub const fn client() -> Self {
+        Self {
+            role: Role::Client,
+            listen: Vec::new(),
+            external: Vec::new(),
+            local_network: false,
+            connections: 64,
+        }
+    }
+}

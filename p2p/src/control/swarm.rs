@@ -1,0 +1,578 @@
+//! The task that owns the swarm. It routes and nothing else: no decoding, no signatures, no disk, no
+//! waiting. Work goes to bounded queues; what finds one full is refused and counted.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::StreamExt;
+use libp2p::{
+    Multiaddr, Swarm, autonat, gossipsub, identify, kad,
+    multiaddr::Protocol,
+    request_response::{self, OutboundRequestId, ResponseChannel},
+    swarm::{
+        SwarmEvent,
+        dial_opts::{DialOpts, PeerCondition},
+    },
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    behaviour::{Behaviour, BehaviourEvent, KAD, ident},
+    book::AddressBook,
+    check::Checkable,
+    mesh::Mesh,
+    metrics::Metrics,
+    plane::AskError,
+    quota::Quota,
+    record::VerifiedRecord,
+    request::{self, ControlAnswer, ControlRequest},
+    respond::Asked,
+    score::{Fault, Scores},
+    store::{is_plausible, key_of},
+    topic::Topic,
+};
+use crate::{identity::PeerId, wire::Bounded};
+
+/// What the swarm is told to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Gossip this.
+    Publish { topic: Topic, data: Vec<u8> },
+    /// Ask a peer.
+    Ask {
+        peer: PeerId,
+        request: ControlRequest,
+        reply: oneshot::Sender<Result<ControlAnswer, AskError>>,
+    },
+    /// Look up a peer's record in the table.
+    Find(PeerId),
+    /// This peer's own record: put it into the table, now and from time to time.
+    Announce(Box<VerifiedRecord>),
+    /// The members changed.
+    Members,
+    /// What a gossip message was worth.
+    Judged {
+        id: gossipsub::MessageId,
+        source: PeerId,
+        acceptance: gossipsub::MessageAcceptance,
+    },
+    /// Keep a verified record for others.
+    Keep(kad::Record),
+    /// The answer to a peer's request.
+    Answer {
+        channel: ResponseChannel<ControlAnswer>,
+        answer: ControlAnswer,
+    },
+    /// A peer did wrong.
+    Fault { peer: PeerId, fault: Fault },
+    /// A peer's new address is known.
+    Moved(PeerId),
+}
+
+/// Between two looks at who is to be dialled and whose ban is over.
+const TICK: Duration = Duration::from_millis(250);
+/// Connections below which bootstraps are dialled.
+const FEW: usize = 4;
+/// Small requests a peer may send: per second, and at once.
+const REQUESTS: (u32, u32) = (16, 64);
+/// Gossip messages a peer may pass on: per second, and at once.
+const GOSSIP: (u32, u32) = (100, 1_000);
+/// Addresses taken from one peer's identify message.
+const ADDRESSES: usize = 8;
+/// When a node's record goes into the table again after it was written; the last one repeats.
+const ANNOUNCE_AFTER: [Duration; 4] = [
+    Duration::from_secs(2),
+    Duration::from_secs(10),
+    Duration::from_secs(60),
+    Duration::from_secs(3_600),
+];
+
+/// The swarm and what its task keeps.
+pub(super) struct SwarmTask {
+    pub(super) swarm: Swarm<Behaviour>,
+    pub(super) book: Arc<AddressBook>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) check: mpsc::Sender<Checkable>,
+    pub(super) asked: mpsc::Sender<Asked>,
+    pub(super) connected: watch::Sender<Vec<PeerId>>,
+    pub(super) listening: watch::Sender<Vec<Multiaddr>>,
+    pub(super) local_network: bool,
+    pub(super) state: State,
+}
+
+/// What the task remembers between events.
+pub(super) struct State {
+    mesh: Mesh,
+    scores: Scores,
+    requests: Quota,
+    gossip: Quota,
+    waiting: HashMap<OutboundRequestId, oneshot::Sender<Result<ControlAnswer, AskError>>>,
+    topics: HashMap<gossipsub::TopicHash, Topic>,
+    announced: Option<(kad::Record, usize, Instant)>,
+    greeted: HashSet<PeerId>,
+}
+
+impl State {
+    pub(super) fn new(book: &AddressBook) -> Self {
+        let topics = Topic::ALL.map(|topic| (ident(topic, book.network()).hash(), topic));
+        Self {
+            mesh: Mesh::default(),
+            scores: Scores::default(),
+            requests: Quota::new(REQUESTS.0, REQUESTS.1),
+            gossip: Quota::new(GOSSIP.0, GOSSIP.1),
+            waiting: HashMap::new(),
+            topics: topics.into(),
+            announced: None,
+            greeted: HashSet::new(),
+        }
+    }
+}
+
+impl SwarmTask {
+    /// Routes until the token is cancelled or every handle is gone.
+    pub(super) async fn run(mut self, token: CancellationToken) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = token.cancelled() => return,
+                command = self.commands.recv() => match command {
+                    Some(command) => self.command(command),
+                    None => return,
+                },
+                event = self.swarm.select_next_some() => self.event(event),
+                _ = tick.tick() => self.tick(Instant::now()),
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Publish { topic, data } => self.publish(topic, data),
+            Command::Ask {
+                peer,
+                request,
+                reply,
+            } => self.ask(peer, request, reply),
+            Command::Find(peer) => {
+                if let Some(key) = key_of(&peer) {
+                    self.swarm.behaviour_mut().kad.get_record(key);
+                }
+            }
+            Command::Announce(record) => self.announce(&record),
+            Command::Members => self.members(),
+            Command::Judged {
+                id,
+                source,
+                acceptance,
+            } => {
+                let gossip = &mut self.swarm.behaviour_mut().gossip;
+                gossip.report_message_validation_result(&id, &source, acceptance);
+            }
+            Command::Keep(record) => {
+                use kad::store::RecordStore;
+                // A full store is full of members: nothing is lost.
+                let _ = self.swarm.behaviour_mut().kad.store_mut().put(record);
+            }
+            Command::Answer { channel, answer } => {
+                // A peer that gave up is told nothing.
+                let _ = self
+                    .swarm
+                    .behaviour_mut()
+                    .requests
+                    .send_response(channel, answer);
+            }
+            Command::Fault { peer, fault } => self.fault(peer, fault),
+            Command::Moved(peer) => self.state.mesh.moved(&peer),
+        }
+    }
+
+    fn publish(&mut self, topic: Topic, data: Vec<u8>) {
+        self.metrics.published(topic, data.len());
+        let name = ident(topic, self.book.network());
+        match self.swarm.behaviour_mut().gossip.publish(name, data) {
+            Ok(_) | Err(gossipsub::PublishError::Duplicate) => {}
+            // Whoever wants to know asks later.
+            Err(error) => tracing::debug!(topic = topic.word(), %error, "not gossiped"),
+        }
+    }
+
+    fn ask(
+        &mut self,
+        peer: PeerId,
+        request: ControlRequest,
+        reply: oneshot::Sender<Result<ControlAnswer, AskError>>,
+    ) {
+        if !self.swarm.is_connected(&peer) {
+            let _ = reply.send(Err(AskError::NotConnected { peer }));
+            return;
+        }
+        let id = self
+            .swarm
+            .behaviour_mut()
+            .requests
+            .send_request(&peer, request);
+        self.state.waiting.insert(id, reply);
+    }
+
+    fn announce(&mut self, record: &VerifiedRecord) {
+        let Some(key) = key_of(&record.peer()) else {
+            return;
+        };
+        let value = bcs::to_bytes(record.signed()).expect("plain data encodes");
+        let record = kad::Record::new(key, value);
+        self.state.announced = Some((record, 0, Instant::now()));
+    }
+
+    /// Puts this peer's record into the table when it is time.
+    fn put_own_record(&mut self, now: Instant) {
+        let Some((record, round, due)) = &mut self.state.announced else {
+            return;
+        };
+        if *due > now {
+            return;
+        }
+        let last = ANNOUNCE_AFTER.len() - 1;
+        *due = now
+            + ANNOUNCE_AFTER
+                .get(*round)
+                .copied()
+                .unwrap_or(ANNOUNCE_AFTER[last]);
+        *round = (*round + 1).min(last);
+        let record = record.clone();
+        let _ = self
+            .swarm
+            .behaviour_mut()
+            .kad
+            .put_record(record, kad::Quorum::One);
+    }
+
+    /// Members are protected and exempt from connection counts; who is none any more is not.
+    fn members(&mut self) {
+        let members: HashSet<_> = self.book.members().into_keys().collect();
+        let behaviour = self.swarm.behaviour_mut();
+        for gone in behaviour.protect.peers().difference(&members) {
+            behaviour.limits.remove_peer_id(gone);
+        }
+        for member in &members {
+            behaviour.limits.bypass_peer_id(member);
+        }
+        behaviour.protect.set(members);
+    }
+
+    fn fault(&mut self, peer: PeerId, fault: Fault) {
+        let (now, member) = (Instant::now(), self.book.is_member(&peer));
+        self.metrics.fault(fault);
+        let ban = self.state.scores.fault(peer, fault, member, now);
+        let score = self.state.scores.get(&peer, now);
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.gossip.set_application_score(&peer, score);
+        if let Some(until) = ban {
+            behaviour.blocked.block_peer(peer);
+            let seconds = (until - now).as_secs();
+            tracing::info!(%peer, fault = fault.word(), seconds, "peer banned");
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        for peer in self.state.scores.release(now) {
+            let behaviour = self.swarm.behaviour_mut();
+            behaviour.blocked.unblock_peer(peer);
+            let score = self.state.scores.get(&peer, now);
+            behaviour.gossip.set_application_score(&peer, score);
+        }
+        self.dial(now);
+        self.put_own_record(now);
+        self.state.requests.tidy(now);
+        self.state.gossip.tidy(now);
+        let connected = self.connected.borrow().clone();
+        let members = connected.iter().filter(|peer| self.book.is_member(peer));
+        self.metrics.peers("members", members.count());
+        self.metrics.peers("connected", connected.len());
+        let banned = self.swarm.behaviour().blocked.blocked_peers().len();
+        self.metrics.peers("banned", banned);
+    }
+
+    fn dial(&mut self, now: Instant) {
+        let mut wanted: Vec<_> = self.book.members().into_keys().collect();
+        if self.connected.borrow().len() < FEW {
+            wanted.extend(self.book.bootstraps());
+        }
+        wanted.retain(|peer| !self.state.scores.is_banned(peer));
+        wanted.retain(|peer| !self.book.control(peer).is_empty());
+        wanted.sort_unstable();
+        wanted.dedup();
+        let (swarm, local) = (&self.swarm, *self.swarm.local_peer_id());
+        let due = self
+            .state
+            .mesh
+            .due(local, &wanted, |peer| swarm.is_connected(peer), now);
+        for peer in due {
+            let options = DialOpts::peer_id(peer)
+                .addresses(self.book.control(&peer))
+                .condition(PeerCondition::DisconnectedAndNotDialing)
+                .build();
+            if let Err(error) = self.swarm.dial(options) {
+                tracing::debug!(%peer, %error, "not dialled");
+            }
+        }
+    }
+
+    fn event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.behaviour_event(event),
+            SwarmEvent::NewListenAddr { address, .. } => {
+                tracing::info!(%address, "the control plane listens");
+                if self.acceptable(&address) {
+                    self.swarm.add_external_address(address.clone());
+                }
+                self.listening.send_modify(|all| all.push(address));
+            }
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                num_established,
+                ..
+            } if num_established.get() == 1 => {
+                self.connected.send_modify(|all| all.push(peer_id));
+            }
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                num_established: 0,
+                ..
+            } => {
+                self.state.greeted.remove(&peer_id);
+                self.connected
+                    .send_modify(|all| all.retain(|peer| *peer != peer_id));
+            }
+            SwarmEvent::OutgoingConnectionError {
+                peer_id: Some(peer),
+                error,
+                ..
+            } => {
+                tracing::debug!(%peer, %error, "dial failed");
+            }
+            _ => {}
+        }
+    }
+
+    fn behaviour_event(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Gossip(gossipsub::Event::Message {
+                propagation_source,
+                message_id,
+                message,
+            }) => self.heard(propagation_source, message_id, message),
+            BehaviourEvent::Requests(event) => self.request_event(event),
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                self.identified(peer_id, &info);
+            }
+            BehaviourEvent::Kad(event) => self.kad_event(event),
+            BehaviourEvent::AutonatClient(autonat::v2::client::Event {
+                tested_addr,
+                result,
+                ..
+            }) => {
+                let reachable = result.is_ok();
+                tracing::debug!(address = %tested_addr, reachable, "address tested from outside");
+            }
+            _ => {}
+        }
+    }
+
+    fn heard(&mut self, source: PeerId, id: gossipsub::MessageId, message: gossipsub::Message) {
+        use gossipsub::MessageAcceptance::Ignore;
+        let topic = self.state.topics.get(&message.topic).copied();
+        let within = self.state.gossip.take(source, Instant::now());
+        let refused = match (topic, message.source) {
+            (Some(topic), Some(publisher)) if within => {
+                let (id, data) = (id.clone(), message.data);
+                let item = Checkable::Gossip {
+                    topic,
+                    source,
+                    publisher,
+                    id,
+                    data,
+                };
+                !self.hand_to_check(item)
+            }
+            _ => true,
+        };
+        if refused {
+            let gossip = &mut self.swarm.behaviour_mut().gossip;
+            gossip.report_message_validation_result(&id, &source, Ignore);
+        }
+        if !within {
+            self.fault(source, Fault::Flooding);
+        }
+    }
+
+    fn hand_to_check(&self, item: Checkable) -> bool {
+        let taken = self.check.try_send(item).is_ok();
+        if !taken {
+            self.metrics.saturated("check");
+        }
+        taken
+    }
+
+    fn request_event(&mut self, event: request_response::Event<ControlRequest, ControlAnswer>) {
+        use request_response::{Event, Message, OutboundFailure};
+        match event {
+            Event::Message {
+                peer,
+                message:
+                    Message::Request {
+                        request, channel, ..
+                    },
+                ..
+            } => {
+                let within = self.state.requests.take(peer, Instant::now());
+                if !within {
+                    self.fault(peer, Fault::Flooding);
+                } else if let Err(full) = self.asked.try_send(Asked { request, channel }) {
+                    self.metrics.saturated("requests");
+                    let Asked { channel, .. } = full.into_inner();
+                    let answer = ControlAnswer::Busy;
+                    let _ = self
+                        .swarm
+                        .behaviour_mut()
+                        .requests
+                        .send_response(channel, answer);
+                }
+            }
+            Event::Message {
+                peer,
+                message:
+                    Message::Response {
+                        request_id,
+                        response,
+                    },
+                ..
+            } => {
+                match self.state.waiting.remove(&request_id) {
+                    Some(reply) => {
+                        let _ = reply.send(Ok(response));
+                    }
+                    // Nobody waits for greetings but the book.
+                    None => {
+                        if let ControlAnswer::Records(records) = response {
+                            let records = records.into_inner();
+                            self.hand_to_check(Checkable::Records {
+                                from: peer,
+                                records,
+                            });
+                        }
+                    }
+                }
+            }
+            Event::OutboundFailure {
+                peer,
+                request_id,
+                error,
+                ..
+            } => {
+                let malformed = matches!(&error, OutboundFailure::Io(error)
+                    if error.kind() == std::io::ErrorKind::InvalidData);
+                match error {
+                    _ if malformed => self.fault(peer, Fault::Malformed),
+                    OutboundFailure::Timeout => self.fault(peer, Fault::Unanswered),
+                    _ => {}
+                }
+                if let Some(reply) = self.state.waiting.remove(&request_id) {
+                    let why = error.to_string();
+                    let _ = reply.send(Err(AskError::Failed { peer, why }));
+                }
+            }
+            Event::InboundFailure { peer, error, .. } => {
+                if let request_response::InboundFailure::Io(error) = error
+                    && error.kind() == std::io::ErrorKind::InvalidData
+                {
+                    self.fault(peer, Fault::Malformed);
+                }
+            }
+            Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn identified(&mut self, peer: PeerId, info: &identify::Info) {
+        if info.protocols.contains(&KAD) {
+            for address in info.listen_addrs.iter().take(ADDRESSES) {
+                if self.acceptable(address) {
+                    let kad = &mut self.swarm.behaviour_mut().kad;
+                    kad.add_address(&peer, address.clone());
+                }
+            }
+        }
+        let answers = info
+            .protocols
+            .iter()
+            .any(|p| p.as_ref() == request::PROTOCOL);
+        if answers && self.state.greeted.insert(peer) {
+            let own = ControlRequest::Records(Bounded::default());
+            self.swarm.behaviour_mut().requests.send_request(&peer, own);
+        }
+    }
+
+    fn kad_event(&mut self, event: kad::Event) {
+        match event {
+            kad::Event::InboundRequest {
+                request:
+                    kad::InboundRequest::PutRecord {
+                        source,
+                        record: Some(record),
+                        ..
+                    },
+            } => {
+                if !is_plausible(&record.key, &record.value) {
+                    self.fault(source, Fault::Malformed);
+                } else if self.state.requests.take(source, Instant::now()) {
+                    self.hand_to_check(Checkable::Put {
+                        from: source,
+                        record,
+                    });
+                } else {
+                    self.fault(source, Fault::Flooding);
+                }
+            }
+            kad::Event::OutboundQueryProgressed {
+                result: kad::QueryResult::GetRecord(Ok(kad::GetRecordOk::FoundRecord(found))),
+                ..
+            } => {
+                let kad::PeerRecord { peer: from, record } = found;
+                self.hand_to_check(Checkable::Found { from, record });
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether an address that somebody names may be dialled: private ones only at home.
+    fn acceptable(&self, address: &Multiaddr) -> bool {
+        match address.iter().next() {
+            Some(Protocol::Ip4(ip)) => self.is_reachable(ip.into()),
+            Some(Protocol::Ip6(ip)) => self.is_reachable(ip.into()),
+            Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_)) => true,
+            _ => false,
+        }
+    }
+
+    fn is_reachable(&self, ip: IpAddr) -> bool {
+        if ip.is_unspecified() || ip.is_multicast() {
+            return false;
+        }
+        let private = match ip {
+            IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+            IpAddr::V6(ip) => {
+                ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
+            }
+        };
+        self.local_network || !private
+    }
+}

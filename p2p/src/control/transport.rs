@@ -1,0 +1,58 @@
+//! The transports of the control plane: QUIC, TCP with Noise and Yamux, and both through relays.
+
+use std::io;
+
+use libp2p::{
+    Transport,
+    core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
+    dns, noise, quic, relay, tcp, yamux,
+};
+
+use crate::identity::{Identity, PeerId};
+
+/// Unread bytes a peer may have in flight on one stream: control messages are small, and there may
+/// be hundreds of peers.
+const STREAM_WINDOW: u32 = 512 << 10;
+/// The same on one connection.
+const CONNECTION_WINDOW: u32 = 1 << 20;
+
+/// Everything that dials and listens, and the part that asks relays for a place.
+pub(super) fn transport(
+    identity: &Identity,
+) -> io::Result<(Boxed<(PeerId, StreamMuxerBox)>, relay::client::Behaviour)> {
+    let keypair = identity.keypair();
+    let secure = || noise::Config::new(keypair).map_err(io::Error::other);
+    let (relayed, relay) = relay::client::new(identity.peer_id());
+    let relayed = relayed
+        .upgrade(Version::V1Lazy)
+        .authenticate(secure()?)
+        .multiplex(yamux::Config::default())
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let direct = || -> io::Result<_> {
+        let mut quic = quic::Config::new(keypair);
+        quic.max_stream_data = STREAM_WINDOW;
+        quic.max_connection_data = CONNECTION_WINDOW;
+        let quic = quic::tokio::Transport::new(quic)
+            .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+        let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+            .upgrade(Version::V1Lazy)
+            .authenticate(secure()?)
+            .multiplex(yamux::Config::default())
+            .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+        Ok(quic.or_transport(tcp).map(|either, _| either.into_inner()))
+    };
+    // A machine without resolver configuration still reaches IP addresses.
+    let direct = match dns::tokio::Transport::system(direct()?) {
+        Ok(resolving) => resolving,
+        Err(error) => {
+            tracing::debug!(%error, "no resolver configuration; names are asked from nobody");
+            let nobody = dns::ResolverConfig::from_parts(None, vec![], vec![]);
+            dns::tokio::Transport::custom(direct()?, nobody, dns::ResolverOpts::default())
+        }
+    };
+    let all = relayed
+        .or_transport(direct)
+        .map(|either, _| either.into_inner())
+        .boxed();
+    Ok((all, relay))
+}

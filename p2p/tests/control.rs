@@ -1,0 +1,271 @@
+//! The control plane over real sockets: peers that know one bootstrap find each other, hear news, and
+//! shut out who lies.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+use std::{sync::Arc, time::Duration};
+
+use floe_chain::{
+    certificate::Confirmation,
+    committee::{Candidate, Committee, MemberIndex},
+    epoch::Epoch,
+    id::{ChainId, NetworkId, NodeId, SystemId},
+    keys::BlsSecretKey,
+    statement::{Handover, Statement},
+};
+use floe_p2p::{
+    address::{DataAddress, PeerAddress},
+    control::{
+        book::{AddressBook, Origin},
+        news::{CommitteeNews, News},
+        plane::{ControlPlane, wall_clock},
+        record::{Bootstrap, ControlAddress, NodeRecord, VerifiedRecord},
+        request::{ControlAnswer, ControlRequest, PeerKey},
+        respond::NoRespond,
+        settings::{ControlSettings, Role},
+        topic::Topic,
+    },
+    identity::{Identity, PeerId},
+    plane::DataPlane,
+    transport::{DataTransport, sim::SimNetwork},
+};
+use tokio::sync::mpsc;
+
+const NETWORK: NetworkId = NetworkId {
+    chain: ChainId::from_bytes([0xc0; 32]),
+    system: SystemId::from_bytes([0x50; 32]),
+};
+
+fn identity(n: u8) -> Identity {
+    Identity::from_seed([n; 32])
+}
+
+fn node(n: u8) -> NodeId {
+    NodeId::from_bytes([n; 32])
+}
+
+fn bls(n: u8) -> BlsSecretKey {
+    BlsSecretKey::from_seed(&[n; 32])
+}
+
+fn committee(epoch: u32, members: u8) -> Arc<Committee> {
+    let candidates = (1..=members).map(|n| Candidate {
+        node: node(n),
+        bls_key: bls(n).public(),
+        identity: identity(n).public_key(),
+    });
+    let owners = (0..10).map(|shard| MemberIndex::new(shard % u16::from(members)));
+    let (candidates, owners) = (candidates.collect(), owners.collect());
+    let committee = Committee::new(Epoch::new(epoch), wall_clock(), 1_000, candidates, owners);
+    Arc::new(committee.unwrap())
+}
+
+struct Peer {
+    plane: ControlPlane,
+    news: mpsc::Receiver<News>,
+    listens: ControlAddress,
+}
+
+impl Peer {
+    async fn start(n: u8, role: Role, bootstrap: Option<&Bootstrap>) -> Self {
+        let book = Arc::new(AddressBook::new(NETWORK));
+        if let Some(bootstrap) = bootstrap {
+            book.add_bootstrap(bootstrap.clone());
+        }
+        let listen = "/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap();
+        let settings = ControlSettings {
+            role,
+            local_network: true,
+            ..ControlSettings::node(vec![listen])
+        };
+        let respond = Arc::new(NoRespond);
+        let (plane, news) =
+            ControlPlane::start(&identity(n), &settings, book, respond, None).unwrap();
+        let mut listening = plane.listening();
+        let all = listening
+            .wait_for(|all| !all.is_empty())
+            .await
+            .unwrap()
+            .clone();
+        let listens = ControlAddress::new(all[0].clone()).unwrap();
+        Self {
+            plane,
+            news,
+            listens,
+        }
+    }
+
+    fn bootstrap(&self) -> Bootstrap {
+        Bootstrap {
+            peer: self.plane.local_peer(),
+            address: self.listens.clone(),
+        }
+    }
+
+    async fn announce(&self, n: u8, port: u16) {
+        let record = NodeRecord {
+            network: NETWORK,
+            node: node(n),
+            identity: identity(n).public_key(),
+            written: wall_clock(),
+            data: vec![data(port)].try_into().unwrap(),
+            control: vec![self.listens.clone()].try_into().unwrap(),
+        };
+        let record = VerifiedRecord::sign(record, &identity(n));
+        self.plane.announce(record).await;
+    }
+
+    async fn connected(&self, count: usize) {
+        let mut connected = self.plane.connected();
+        connected
+            .wait_for(|peers| peers.len() >= count)
+            .await
+            .unwrap();
+    }
+}
+
+fn data(port: u16) -> DataAddress {
+    format!("127.0.0.1:{port}").parse().unwrap()
+}
+
+/// Members 1 to `count`; all but the first know only the first.
+async fn mesh(count: u8) -> Vec<Peer> {
+    let mut peers = vec![Peer::start(1, Role::Node, None).await];
+    let bootstrap = peers[0].bootstrap();
+    for n in 2..=count {
+        peers.push(Peer::start(n, Role::Node, Some(&bootstrap)).await);
+    }
+    for (n, peer) in (1..).zip(&peers) {
+        peer.plane.set_committees(vec![committee(7, count)]).await;
+        for other in 1..=count {
+            // What the chain says is wrong for everybody: all have moved.
+            peer.plane
+                .book()
+                .set_hint(identity(other).peer_id(), vec![data(9)]);
+        }
+        peer.announce(n, 4000 + u16::from(n)).await;
+    }
+    for peer in &peers {
+        peer.connected(usize::from(count) - 1).await;
+    }
+    peers
+}
+
+/// Waits without a clock of its own: the test's runner ends what hangs.
+async fn until(mut done: impl FnMut() -> bool) {
+    while !done() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn ten_peers_that_know_one_find_all_and_where_they_moved() {
+    let peers = mesh(10).await;
+    for peer in &peers {
+        until(|| peer.plane.book().origins()[&Origin::Record] == 10).await;
+    }
+    let last = identity(10).peer_id();
+    let (origin, addresses) = peers[1].plane.book().data(&last);
+    assert_eq!((origin, &addresses[0]), (Origin::Record, &data(4010)));
+    assert_eq!(addresses.last(), Some(&data(9)));
+
+    // One moves again: a later record reaches everybody by gossip.
+    peers[9].announce(10, 5555).await;
+    for peer in &peers {
+        until(|| peer.plane.book().data(&last).1[0] == data(5555)).await;
+    }
+    for peer in &peers {
+        peer.plane.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn news_reaches_everybody_and_who_gossips_forgeries_is_banned() {
+    let mut peers = mesh(5).await;
+    let next = committee(8, 5);
+    let statement = Statement {
+        network: NETWORK,
+        epoch: Epoch::new(7),
+        body: Handover::to(&next),
+    };
+    let good = Confirmation::sign(node(2), statement.clone(), &bls(2));
+    let data = bcs::to_bytes(&CommitteeNews::Signature(good.clone())).unwrap();
+    // A mesh forms within some heartbeats; until then a message reaches nobody.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    peers[1].plane.publish(Topic::Committee, data).await;
+    for peer in [0, 2, 3, 4] {
+        let news = loop {
+            match peers[peer].news.recv().await.unwrap() {
+                News::Record(_) => {}
+                other => break other,
+            }
+        };
+        assert_eq!(news, News::Signature(good.clone()));
+    }
+
+    let liar = identity(4).peer_id();
+    for wrong in 0..3 {
+        let forged = Confirmation::sign(node(3), statement.clone(), &bls(40 + wrong));
+        let data = bcs::to_bytes(&CommitteeNews::Signature(forged)).unwrap();
+        peers[3].plane.publish(Topic::Committee, data).await;
+    }
+    for peer in [0, 1, 2, 4] {
+        let mut connected = peers[peer].plane.connected();
+        connected
+            .wait_for(|all| !all.contains(&liar))
+            .await
+            .unwrap();
+    }
+    for honest in [0, 1, 2, 4] {
+        let connected = peers[0].plane.connected().borrow().len();
+        assert_eq!(connected, 3, "only the liar left peer {honest}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_finds_records_by_asking_and_in_the_table() {
+    let peers = mesh(6).await;
+    let client = Peer::start(99, Role::Client, Some(&peers[0].bootstrap())).await;
+    client.connected(1).await;
+    let wanted: Vec<PeerId> = (2..=6).map(|n| identity(n).peer_id()).collect();
+
+    let keys: Vec<_> = wanted.iter().filter_map(PeerKey::of).collect();
+    let request = ControlRequest::Records(keys.try_into().unwrap());
+    let bootstrap = identity(1).peer_id();
+    until(|| peers[0].plane.book().records().len() == 6).await;
+    let answer = client.plane.ask(bootstrap, request).await.unwrap();
+    let ControlAnswer::Records(records) = answer else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(records.len(), 5);
+
+    let book = client.plane.book();
+    for peer in wanted {
+        while book.record(&peer).is_none() {
+            client.plane.find(peer).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_data_plane_dials_where_the_book_says() {
+    let network = SimNetwork::new(1);
+    let book = Arc::new(AddressBook::new(NETWORK));
+    let here = identity(1).peer_id();
+    let plane = DataPlane::client_resolving(Arc::new(network.join(here)), Some(book.clone()));
+    let there = network.join(identity(2).peer_id());
+    book.set_members([(identity(2).peer_id(), node(2))].into());
+    book.set_hint(identity(2).peer_id(), vec![data(9)]);
+    let to = PeerAddress {
+        peer: identity(2).peer_id(),
+        addresses: vec![data(7)],
+    };
+    let resolved = floe_p2p::Resolve::resolve(&*book, &to);
+    assert_eq!(resolved.addresses, vec![data(9), data(7)]);
+    drop((plane, there.local_peer()));
+}
