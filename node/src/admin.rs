@@ -1,4 +1,5 @@
-//! The operator's door: `/live`, `/ready`, `/status` and `/metrics` over HTTP. It answers and changes
+//! The operator's door: `/live`, `/ready`, `/status`, `/peers` and
+//! `/metrics` over HTTP. It answers and changes
 //! nothing.
 
 use std::{net::SocketAddr, sync::Arc};
@@ -16,7 +17,11 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{health, node::Node};
+use crate::{
+    control::{Control, PeerCounts},
+    health,
+    node::Node,
+};
 
 /// The operator's door cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +48,7 @@ pub struct Status {
     epoch: u32,
     cursor: String,
     alarm: Option<String>,
+    peers: Option<PeerCounts>,
     shards: Vec<ShardStatus>,
 }
 
@@ -61,6 +67,7 @@ struct ShardStatus {
 
 struct Door {
     node: Arc<Node>,
+    control: Option<Arc<Control>>,
     metrics: Registry,
 }
 
@@ -78,6 +85,7 @@ pub(crate) async fn open(address: SocketAddr) -> Result<TcpListener, AdminError>
 pub(crate) async fn serve(
     listener: TcpListener,
     node: Arc<Node>,
+    control: Option<Arc<Control>>,
     metrics: Registry,
     token: CancellationToken,
 ) -> Result<(), std::io::Error> {
@@ -85,8 +93,13 @@ pub(crate) async fn serve(
         .route("/live", get(|| async { "live\n" }))
         .route("/ready", get(ready))
         .route("/status", get(status))
+        .route("/peers", get(peers))
         .route("/metrics", get(metrics_text))
-        .with_state(Arc::new(Door { node, metrics }));
+        .with_state(Arc::new(Door {
+            node,
+            control,
+            metrics,
+        }));
     axum::serve(listener, router)
         .with_graceful_shutdown(token.cancelled_owned())
         .await
@@ -105,10 +118,17 @@ async fn ready(State(door): State<Arc<Door>>) -> Response {
 async fn status(State(door): State<Arc<Door>>) -> Response {
     let node = Arc::clone(&door.node);
     match node.blocking(status_of).await {
-        Ok(Ok(status)) => Json(status).into_response(),
+        Ok(Ok(mut status)) => {
+            status.peers = door.control.as_ref().map(|control| control.counts());
+            Json(status).into_response()
+        }
         Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
+}
+
+async fn peers(State(door): State<Arc<Door>>) -> Response {
+    Json(door.control.as_ref().map(|control| control.peers())).into_response()
 }
 
 async fn metrics_text(State(door): State<Arc<Door>>) -> Response {
@@ -155,6 +175,7 @@ fn status_of(node: &Node) -> Result<Status, floe_storage::IndexError> {
         epoch: view.epoch.get(),
         cursor: view.cursor.to_string(),
         alarm: view.alarm.map(|alarm| alarm.to_string()),
+        peers: None,
         shards,
     })
 }

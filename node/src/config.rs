@@ -2,12 +2,16 @@
 //! Owns parsing, defaults and checking; opens nothing but the file itself.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use floe_chain::id::{ChainId, NodeId, SystemId};
+use floe_p2p::{
+    address::{AddressParseError, DataAddress},
+    control::record::{Bootstrap, ControlAddress, ControlAddressError},
+};
 use serde::{Deserialize, Serialize};
 use toml_example::TomlExample;
 
@@ -112,20 +116,121 @@ impl Default for KeyPaths {
     }
 }
 
-/// The chain holds the address as a first hint for others; this is the one that is bound.
+/// The chain holds an address as a first hint for others. The node tells its peers where it really
+/// is, so that moving needs no transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TomlExample)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
     /// UDP address of the data plane (QUIC).
     #[toml_example(default = "0.0.0.0:9600")]
     pub listen: SocketAddr,
+
+    /// UDP and TCP address of the control plane (libp2p): discovery and gossip.
+    #[serde(default = "NetworkConfig::control")]
+    #[toml_example(default = "0.0.0.0:9602")]
+    pub control: SocketAddr,
+
+    /// IP addresses or names under which others reach this node, at the ports above. Without any,
+    /// the addresses listened on are told, unless they stand for every interface (0.0.0.0).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[toml_example(default = [])]
+    pub public: Vec<String>,
+
+    /// Peers to begin with, each `/ip4/198.51.100.7/udp/9602/quic-v1/p2p/12D3Koo...`. Without any, the
+    /// addresses on the chain are tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[toml_example(default = [])]
+    pub bootstrap: Vec<String>,
+}
+
+impl NetworkConfig {
+    fn control() -> SocketAddr {
+        SocketAddr::from(([0, 0, 0, 0], 9602))
+    }
+
+    /// Where others reach the data plane.
+    ///
+    /// # Errors
+    ///
+    /// A public host that is neither an IP address nor a name.
+    pub fn data_addresses(&self) -> Result<Vec<DataAddress>, AddressParseError> {
+        let hosts = self.hosts(self.listen).into_iter();
+        hosts
+            .map(|host| match host.parse() {
+                Ok(ip) => Ok(SocketAddr::new(ip, self.listen.port()).into()),
+                Err(_) => format!("{host}:{}", self.listen.port()).parse(),
+            })
+            .collect()
+    }
+
+    /// Where others reach the control plane, by QUIC and by TCP.
+    ///
+    /// # Errors
+    ///
+    /// A public host that is neither an IP address nor a name.
+    pub fn control_addresses(&self) -> Result<Vec<ControlAddress>, ControlAddressError> {
+        let hosts = self.hosts(self.control).into_iter();
+        let each = hosts.map(|host| {
+            let protocol = match host.parse() {
+                Ok(IpAddr::V4(_)) => "ip4",
+                Ok(IpAddr::V6(_)) => "ip6",
+                Err(_) => "dns",
+            };
+            multiaddrs(&format!("/{protocol}/{host}"), self.control.port())
+        });
+        Ok(each.collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
+    /// The peers to begin with.
+    ///
+    /// # Errors
+    ///
+    /// One of them does not begin with a host and end with a peer id.
+    pub fn bootstraps(&self) -> Result<Vec<Bootstrap>, ControlAddressError> {
+        self.bootstrap.iter().map(|text| text.parse()).collect()
+    }
+
+    /// What the control plane listens on, by QUIC and by TCP.
+    pub fn control_listen(&self) -> Vec<ControlAddress> {
+        let ip = self.control.ip();
+        let protocol = if ip.is_ipv4() { "ip4" } else { "ip6" };
+        multiaddrs(&format!("/{protocol}/{ip}"), self.control.port())
+            .expect("an IP address and a port make a multiaddr")
+    }
+
+    /// Whether the node is told of under private addresses only: then it is in a network of its own,
+    /// and takes such addresses from others.
+    pub fn is_local(&self) -> bool {
+        let private = |host: &String| match host.parse() {
+            Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+            Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local(),
+            Err(_) => false,
+        };
+        let hosts = self.hosts(self.control);
+        !hosts.is_empty() && hosts.iter().all(private)
+    }
+
+    fn hosts(&self, listen: SocketAddr) -> Vec<String> {
+        if self.public.is_empty() && !listen.ip().is_unspecified() {
+            return vec![listen.ip().to_string()];
+        }
+        self.public.clone()
+    }
+}
+
+fn multiaddrs(host: &str, port: u16) -> Result<Vec<ControlAddress>, ControlAddressError> {
+    let texts = [
+        format!("{host}/udp/{port}/quic-v1"),
+        format!("{host}/tcp/{port}"),
+    ];
+    texts.iter().map(|text| text.parse()).collect()
 }
 
 /// Whoever reaches it sees what the node does, but can change nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TomlExample)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminConfig {
-    /// TCP address of `/live`, `/ready`, `/status` and `/metrics`. Keep it on loopback.
+    /// TCP address of `/live`, `/ready`, `/status`, `/peers` and `/metrics`. Keep it on loopback.
     #[toml_example(default = "127.0.0.1:9601")]
     pub listen: SocketAddr,
 }
@@ -229,6 +334,15 @@ impl NodeConfig {
                 "a list of at least one endpoint",
             ));
         }
+        let network = &config.network;
+        if network.data_addresses().is_err() || network.control_addresses().is_err() {
+            let expected = "IP addresses or host names, without ports";
+            return Err(out_of_range("network.public", expected));
+        }
+        if network.bootstraps().is_err() {
+            let expected = "a list of /ip4/../udp/../quic-v1/p2p/12D3Koo..";
+            return Err(out_of_range("network.bootstrap", expected));
+        }
         if config.limits.request_memory_mib == 0 {
             return Err(out_of_range("limits.request_memory_mib", "at least 1"));
         }
@@ -297,6 +411,15 @@ mod tests {
                 .to_string()
                 .contains("chain.urls")
         );
+        for (key, value) in [
+            ("public", "[\"a host\"]"),
+            ("bootstrap", "[\"/ip4/1.2.3.4\"]"),
+        ] {
+            let text =
+                NodeConfig::example().replace(&format!("{key} = []"), &format!("{key} = {value}"));
+            let error = load(&text).expect_err(key).to_string();
+            assert!(error.contains(key), "{error}");
+        }
         let zero =
             NodeConfig::example().replace("request_memory_mib = 128", "request_memory_mib = 0");
         assert!(

@@ -101,6 +101,10 @@ impl Follower {
                 ChainEvent::EpochStarted(event) => Some(event.epoch),
                 _ => None,
             });
+            let selected = events.iter().rev().find_map(|(_, event)| match event {
+                ChainEvent::CommitteeSelected(event) => Some(event.next),
+                _ => None,
+            });
             if empty == 0 || empty >= EMPTY_CHECKPOINTS {
                 saved = self.apply(saved, events, to).await?;
                 empty = 0;
@@ -111,6 +115,7 @@ impl Follower {
             self.node.update_view(|view| {
                 view.in_reach = true;
                 view.time = at;
+                view.selected = selected.or(view.selected);
                 view.cursor = to;
             });
         }

@@ -1,11 +1,12 @@
 //! A Floe storage node: the one place where storage meets the network and the chain.
 //!
 //! Tasks, all under one [`supervisor::Supervisor`]: the follower (checkpoints into the ledger, view
-//! of the epoch), the epoch driver (steps that are due), the data plane (answers peers), the admin
-//! door. They share [`Node`] and learn of each other's work through its view.
+//! of the epoch), the epoch driver (steps that are due), the data plane (answers peers), the
+//! control plane (finds peers, gossips), the admin door. They share [`Node`] and learn of each other's work through its view.
 
 pub mod admin;
 pub mod config;
+pub mod control;
 pub mod epoch;
 pub mod follower;
 pub mod health;

@@ -7,7 +7,7 @@ use floe_chain::{
     committee::Committee,
     id::{NetworkId, NodeId, ObjectId},
     keys::BlsSecretKey,
-    statement::{Available, Persistence, Statement},
+    statement::{Available, Handover, Persistence, Statement},
 };
 use floe_codec::{
     BlobId, BlobLayout, Codec, SegmentIndex, SegmentMetadata, ShardIndex, Unverified,
@@ -209,6 +209,27 @@ impl Node {
             network: self.network,
             epoch: view.epoch,
             body,
+        };
+        Ok(Confirmation::sign(self.id, statement, &self.protocol_key))
+    }
+
+    /// Signs that `next` is the committee that follows this epoch's, as the chain says.
+    pub(crate) fn sign_handover(
+        &self,
+        next: &Committee,
+    ) -> Result<Confirmation<Handover>, CannotSign> {
+        let view = self.view.borrow();
+        if view.alarm.is_some() {
+            return Err(CannotSign::Alarm);
+        }
+        let member = view.membership.as_ref().is_some_and(|m| m.is_member());
+        if !member || view.epoch.next() != Some(next.epoch()) {
+            return Err(CannotSign::NotAMember);
+        }
+        let statement = Statement {
+            network: self.network,
+            epoch: view.epoch,
+            body: Handover::to(next),
         };
         Ok(Confirmation::sign(self.id, statement, &self.protocol_key))
     }

@@ -13,6 +13,8 @@ use floe_chain::{
 };
 use floe_codec::{Codec, CodecError};
 use floe_p2p::{
+    Resolve,
+    control::{book::AddressBook, record::ControlAddress, settings::ControlSettings},
     identity::{Identity, PeerId},
     plane::DataPlane,
     server::ServerSettings,
@@ -23,12 +25,13 @@ use floe_p2p::{
 };
 use floe_storage::{OpenError, Stamp, Storage, backend::DiskBackend};
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, AdminError},
-    config::NodeConfig,
+    config::{NetworkConfig, NodeConfig},
+    control::{self, Archive, ChainSlot, ControlError, ControlParts, Directory},
     epoch, follower,
     node::Node,
     retry::Backoff,
@@ -72,6 +75,9 @@ pub enum RunError {
     /// The operator's door cannot be opened.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// The control plane cannot start.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// The processor's threads or kernels cannot be used.
     #[error(transparent)]
     Codec(#[from] CodecError),
@@ -83,12 +89,19 @@ pub enum RunError {
     Drain(#[from] DrainTimeout),
 }
 
+/// Proofs of inconsistency waiting to be gossiped about.
+const PROOFS: usize = 64;
+
 /// What a node is made of, besides its own state and the chain.
 pub struct Parts {
     /// The node over its store.
     pub node: Arc<Node>,
     /// How it reaches peers.
     pub transport: Arc<dyn DataTransport>,
+    /// Where everybody is.
+    pub directory: Directory,
+    /// How it finds peers; none in simulations.
+    pub control: Option<ControlParts>,
     /// The operator's door; none in simulations.
     pub admin: Option<TcpListener>,
     /// Bytes of requests and answers in memory.
@@ -107,11 +120,19 @@ pub struct Chain {
 }
 
 /// Starts to serve from what the ledger knows. Must be called within a tokio runtime.
-#[must_use]
-pub fn serve(parts: Parts, supervisor: &Supervisor) -> DataPlane<NodeService> {
+///
+/// # Errors
+///
+/// The control plane cannot listen.
+pub fn serve(
+    parts: Parts,
+    supervisor: &Supervisor,
+) -> Result<DataPlane<NodeService>, ControlError> {
     let Parts {
         node,
         transport,
+        directory,
+        control,
         admin,
         request_memory,
     } = parts;
@@ -128,15 +149,36 @@ pub fn serve(parts: Parts, supervisor: &Supervisor) -> DataPlane<NodeService> {
             m.class_of(peer)
         })
     };
-    let service = NodeService::new(Arc::clone(&node));
-    let plane = DataPlane::start(transport, service, Arc::new(classify), settings);
+    let (proofs, proved) = mpsc::channel(PROOFS);
+    let service = NodeService::new(
+        Arc::clone(&node),
+        directory.clone(),
+        transport.local_peer(),
+        proofs,
+    );
+    let book: Arc<dyn Resolve> = Arc::clone(&directory.book) as Arc<dyn Resolve>;
+    let plane = DataPlane::resolving(transport, service, Arc::new(classify), settings, Some(book));
+    let control = match control {
+        Some(parts) => {
+            let (node, data) = (Arc::clone(&node), plane.client().clone());
+            let token = supervisor.token();
+            let (control, task) = control::start(node, parts, directory, data, proved, token)?;
+            supervisor.start("control", task);
+            Some(control)
+        }
+        None => None,
+    };
     if let Some(listener) = admin {
         let mut metrics = Registry::with_prefix("floe");
         plane.metrics().register(&mut metrics);
-        let door = admin::serve(listener, node, metrics, supervisor.token());
+        if let Some(control) = &control {
+            let book = Arc::clone(&control.directory().book);
+            control.plane().metrics().register(&mut metrics, book);
+        }
+        let door = admin::serve(listener, node, control, metrics, supervisor.token());
         supervisor.start("admin", door);
     }
-    plane
+    Ok(plane)
 }
 
 /// Starts to follow the chain and to take its part in it.
@@ -166,9 +208,10 @@ pub async fn run(config: NodeConfig, shutdown: CancellationToken) -> Result<(), 
         assembled = assemble(&config) => assembled?,
     };
     let node = Arc::clone(&parts.node);
-    let plane = serve(parts, &supervisor);
+    let met = parts.control.as_ref().map(|parts| Arc::clone(&parts.chain));
+    let plane = serve(parts, &supervisor)?;
     tracing::info!(node = %node.id(), data = %config.network.listen, admin = %config.admin.listen, "up");
-    let meeting = meet_chain(node, config.clone(), wallet, chain, supervisor.clone());
+    let meeting = meet_chain(node, config.clone(), wallet, chain, met, supervisor.clone());
     supervisor.start("chain", meeting);
 
     let exit = tokio::select! {
@@ -192,6 +235,7 @@ async fn meet_chain(
     config: NodeConfig,
     wallet: Wallet,
     connected: Option<SuiChain>,
+    met: Option<Arc<ChainSlot>>,
     supervisor: Supervisor,
 ) -> Result<(), std::convert::Infallible> {
     let token = supervisor.token();
@@ -209,6 +253,10 @@ async fn meet_chain(
                 events: Arc::new(chain.clone()),
                 read: Arc::new(chain),
             };
+            if let Some(met) = met {
+                // Met once: nobody else sets it.
+                let _ = met.set(Arc::clone(&chain.read));
+            }
             follow(&node, chain, &supervisor);
         }
         Err(error) => node.raise_alarm(&error),
@@ -269,18 +317,48 @@ async fn assemble(config: &NodeConfig) -> Result<(Parts, Wallet, Option<SuiChain
     let node = Node::new(config.chain.node_id, network, storage, codec, protocol_key)
         .map_err(|error| data_dir(error.into()))?;
     let address = config.network.listen;
-    let transport = QuicTransport::bind(
-        &Identity::from_seed(identity.to_seed()),
-        QuicSettings::node(address),
-    )
-    .map_err(|source| RunError::Bind { address, source })?;
+    let identity = Identity::from_seed(identity.to_seed());
+    let transport = QuicTransport::bind(&identity, QuicSettings::node(address))
+        .map_err(|source| RunError::Bind { address, source })?;
+    let memory = DiskBackend::open(config.data_dir.join("network"));
+    let memory = memory.map_err(|error| data_dir(error.into()))?;
     let parts = Parts {
         node,
         transport: Arc::new(transport),
+        directory: Directory {
+            book: Arc::new(AddressBook::new(network)),
+            archive: Archive::new(Arc::new(memory)),
+        },
+        control: Some(control_parts(&config.network, identity)),
         admin: Some(admin::open(config.admin.listen).await?),
         request_memory: config.limits.request_memory_bytes(),
     };
     Ok((parts, wallet, chain))
+}
+
+/// How the control plane starts; the configuration was checked when it was read.
+fn control_parts(network: &NetworkConfig, identity: Identity) -> ControlParts {
+    let control = network.control_addresses().unwrap_or_default();
+    let plain = |addresses: &[ControlAddress]| {
+        let addresses = addresses.iter();
+        addresses
+            .map(|address| address.as_multiaddr().clone())
+            .collect()
+    };
+    let mut settings = ControlSettings::node(plain(&network.control_listen()));
+    settings.external = plain(&control);
+    settings.local_network = network.is_local();
+    if control.is_empty() {
+        tracing::warn!("others cannot find this node: `network.public` names no address of it");
+    }
+    ControlParts {
+        identity,
+        settings,
+        data: network.data_addresses().unwrap_or_default(),
+        control,
+        bootstraps: network.bootstraps().unwrap_or_default(),
+        chain: Arc::default(),
+    }
 }
 
 /// Connects to the chain, waiting for it if it is not there yet.

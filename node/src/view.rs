@@ -23,6 +23,8 @@ pub struct ChainView {
     pub time: ChainTime,
     /// The epoch of the ledger.
     pub epoch: Epoch,
+    /// The last epoch whose committee is known to be selected.
+    pub selected: Option<Epoch>,
     /// The epoch's committee and this node's place in it, once read from the chain.
     pub membership: Option<Arc<Membership>>,
     /// Whether checkpoints arrive.

@@ -14,11 +14,16 @@ use floe_codec::{
     Axis, BlobCommitment, BlobId, BlobLayout, Codec, DecodeBuffers, DecodeError, MetadataError,
     SegmentBuffers, SegmentIndex, SegmentMetadata, ShardCount, SliverIndex, Unverified,
 };
-use floe_node::{Node, service::NodeService};
+use floe_node::{
+    Node,
+    control::{Archive, Directory},
+    service::NodeService,
+};
 use floe_p2p::{
     address::PeerAddress,
     class::ConnectionClass,
     client::{CallError, CallOptions},
+    control::book::AddressBook,
     identity::Identity,
     plane::DataPlane,
     server::ServerSettings,
@@ -113,9 +118,14 @@ async fn a_proof_is_verified_kept_given_and_ends_confirming() {
 
     let world = SimNetwork::new(1);
     let (ours, theirs) = (Identity::generate(), Identity::generate());
+    let directory = Directory {
+        book: Arc::new(AddressBook::new(network)),
+        archive: Archive::new(Arc::new(MemoryBackend::default())),
+    };
+    let (proofs, mut told) = tokio::sync::mpsc::channel(4);
     let server = DataPlane::start(
         Arc::new(world.join(ours.peer_id())),
-        NodeService::new(node),
+        NodeService::new(node, directory, ours.peer_id(), proofs),
         Arc::new(|_: &_| ConnectionClass::Anonymous),
         ServerSettings::default(),
     );
@@ -163,7 +173,12 @@ async fn a_proof_is_verified_kept_given_and_ends_confirming() {
     for _ in 0..2 {
         put(&proof).await.expect("a proof");
     }
-    assert_eq!(get().await.expect("kept"), (segment, proof.into()));
+    assert_eq!(get().await.expect("kept"), (segment, proof.clone().into()));
+    // Other nodes are told once, of exactly these bytes.
+    let notice = told.try_recv().expect("told");
+    assert_eq!((notice.blob, notice.segment), (blob, segment));
+    assert_eq!(notice.digest, *blake3::hash(&proof).as_bytes());
+    assert!(told.try_recv().is_err());
     let confirm = Confirm {
         blob,
         object: OBJECT,

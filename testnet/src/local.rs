@@ -29,6 +29,7 @@ use floe_chain::{
 };
 use floe_codec::ShardCount;
 use floe_node::config::{AdminConfig, ChainConfig, KeyPaths, Limits, NodeConfig};
+use floe_p2p::{control::record::Bootstrap, identity::Identity};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -50,7 +51,8 @@ pub struct LocalSettings {
     pub nodes: u16,
     /// Shards spread over them.
     pub shards: ShardCount,
-    /// Node I listens on this port + 1 + 2 I (data) and the next (admin); 0 takes free ports.
+    /// Node I listens on this port + 1 + 3 I (data), the next (admin) and the one after that
+    /// (control); 0 takes free ports.
     pub port_base: u16,
     /// Length of an epoch in milliseconds.
     pub epoch_ms: u64,
@@ -89,6 +91,9 @@ pub struct NodeEntry {
     pub data_port: u16,
     /// TCP port of its admin door.
     pub admin_port: u16,
+    /// UDP and TCP port of its control plane; 0 in files of older networks.
+    #[serde(default)]
+    pub control_port: u16,
 }
 
 /// What `floe devnet` says of itself.
@@ -178,8 +183,24 @@ pub async fn create(settings: &LocalSettings) -> Result<NetworkFile, LocalError>
     faucet::request(&devnet.faucet, deployer_wallet.address()).await?;
     let deployment = deploy(&target, &deployer_wallet, &packages, &plan).await?;
     fund_client(settings, &devnet, &deployment.config, deployer).await?;
+    let first: Vec<_> = keys
+        .iter()
+        .zip(&ports)
+        .take(1)
+        .map(|(keys, ports)| bootstrap_of(keys, *ports))
+        .collect();
     for (index, (keys, node)) in keys.iter().zip(&deployment.nodes).enumerate() {
-        write_node(settings, index, keys, node, ports[index], &deployment)?;
+        // The first node begins with nobody, all others with the first.
+        let bootstrap = if index == 0 { &[][..] } else { &first };
+        write_node(
+            settings,
+            index,
+            keys,
+            node,
+            ports[index],
+            &deployment,
+            bootstrap,
+        )?;
     }
     drive_to(&deployment, &plan, floe_chain::epoch::Epoch::FIRST).await?;
 
@@ -211,38 +232,62 @@ impl NodeKeys {
 struct NodePorts {
     data: u16,
     admin: u16,
+    control: u16,
+}
+
+/// Where a node's control plane answers.
+fn bootstrap_of(keys: &NodeKeys, ports: NodePorts) -> Bootstrap {
+    let address = format!("/ip4/127.0.0.1/udp/{}/quic-v1", ports.control);
+    Bootstrap {
+        peer: Identity::from_seed(keys.identity).peer_id(),
+        address: address.parse().expect("an address with a host"),
+    }
 }
 
 /// Ports for `nodes` nodes, all of which could be bound a moment ago.
 fn ports(base: u16, nodes: u16) -> Result<Vec<NodePorts>, LocalError> {
     // Sockets are held until all are chosen, so that no port is chosen twice.
-    let mut held: Vec<(UdpSocket, TcpListener)> = Vec::new();
+    let mut held = Vec::new();
     let mut ports = Vec::new();
     let range = || LocalError::PortRange { base, nodes };
     for node in 0..nodes {
         let first = match base {
             0 => 0,
             _ => node
-                .checked_mul(2)
+                .checked_mul(3)
                 .and_then(|offset| base.checked_add(offset)?.checked_add(1))
                 .ok_or_else(range)?,
         };
-        let second = if base == 0 {
-            0
-        } else {
-            first.checked_add(1).ok_or_else(range)?
+        let after = |count| match base {
+            0 => Ok(0),
+            _ => first.checked_add(count).ok_or_else(range),
         };
+        let (second, third) = (after(1)?, after(2)?);
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let taken = |port| move |source| LocalError::Port { port, source };
         let data = UdpSocket::bind(local(first)).map_err(taken(first))?;
         let admin = TcpListener::bind(local(second)).map_err(taken(second))?;
+        let control = both(third).map_err(taken(third))?;
         ports.push(NodePorts {
             data: data.local_addr().map_err(taken(first))?.port(),
             admin: admin.local_addr().map_err(taken(second))?.port(),
+            control: control.0.local_addr().map_err(taken(third))?.port(),
         });
-        held.push((data, admin));
+        held.push((data, admin, control));
     }
     Ok(ports)
+}
+
+/// A port that is free for UDP and for TCP; `port` or, if that is 0, any.
+fn both(port: u16) -> std::io::Result<(TcpListener, UdpSocket)> {
+    const TRIES: usize = 64;
+    let bind = || {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        let udp = UdpSocket::bind(tcp.local_addr()?)?;
+        Ok((tcp, udp))
+    };
+    let tries = if port == 0 { TRIES } else { 1 };
+    (1..tries).find_map(|_| bind().ok()).map_or_else(bind, Ok)
 }
 
 fn plan(settings: &LocalSettings, keys: &[NodeKeys], ports: &[NodePorts]) -> Plan {
@@ -336,6 +381,7 @@ fn write_node(
     node: &DeployedNode,
     ports: NodePorts,
     deployment: &Deployment,
+    bootstrap: &[Bootstrap],
 ) -> Result<(), LocalError> {
     let dir = settings.dir.join(format!("node-{index}"));
     std::fs::create_dir(&dir).map_err(|source| LocalError::File {
@@ -363,6 +409,9 @@ fn write_node(
         keys: KeyPaths::default(),
         network: floe_node::config::NetworkConfig {
             listen: local(ports.data),
+            control: local(ports.control),
+            public: Vec::new(),
+            bootstrap: bootstrap.iter().map(ToString::to_string).collect(),
         },
         admin: AdminConfig {
             listen: local(ports.admin),
@@ -393,6 +442,7 @@ fn network_file(
                 node_id: node.id.to_string(),
                 data_port: ports.data,
                 admin_port: ports.admin,
+                control_port: ports.control,
             })
             .collect(),
     }
@@ -426,6 +476,7 @@ mod tests {
         let udp: std::collections::BTreeSet<_> = ports.iter().map(|p| p.data).collect();
         let tcp: std::collections::BTreeSet<_> = ports.iter().map(|p| p.admin).collect();
         assert_eq!((udp.len(), tcp.len()), (20, 20));
+        assert!(ports.iter().all(|p| p.control != p.data));
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Proofs that a blob is inconsistent: verified against the segment's metadata, kept, given to
 //! whoever asks. A node that holds one takes no more of the blob and does not confirm it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use floe_codec::{BlobId, InconsistencyProof, SegmentIndex};
 use floe_p2p::{
+    control::news::InconsistencyNotice,
     server::{Answer, Payload},
     wire::{Kind, Refusal, Status, message::PutInconsistency},
 };
@@ -21,16 +24,18 @@ impl NodeService {
         self.kept(&blob)?;
         let limit = Kind::PUT_INCONSISTENCY.limits().item;
         let bytes = payload.next_at_most(limit).await?;
-        let checked = bytes.clone();
-        let check = move |node: &Node| check(node, &blob, segment, &checked);
-        self.node.blocking(check).await??;
-        let kept = self
-            .node
-            .storage()
-            .put_inconsistency(blob, segment, bytes)
-            .map_err(busy)?;
-        kept.await.map_err(|error| put_refusal(&error))?;
-        tracing::info!(%blob, %segment, "the blob is proved inconsistent");
+        let known = self.node.storage().has_inconsistency(&blob);
+        let notice = InconsistencyNotice {
+            blob,
+            segment,
+            digest: *blake3::hash(&bytes).as_bytes(),
+            size: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+        };
+        keep_proof(&self.node, blob, segment, bytes).await?;
+        if !known.map_err(Failed::from)? {
+            // With the queue full, others hear of it from the next node.
+            let _ = self.proofs.try_send(notice);
+        }
         Ok(())
     }
 
@@ -39,6 +44,25 @@ impl NodeService {
         let found = self.node.blocking(read).await?.map_err(Failed::from)?;
         found.ok_or_else(|| Status::NotHeld.into())
     }
+}
+
+/// Verifies a proof and keeps it.
+pub(crate) async fn keep_proof(
+    node: &Arc<Node>,
+    blob: BlobId,
+    segment: SegmentIndex,
+    proof: Bytes,
+) -> Answer<()> {
+    let checked = proof.clone();
+    let check = move |node: &Node| check(node, &blob, segment, &checked);
+    node.blocking(check).await??;
+    let kept = node
+        .storage()
+        .put_inconsistency(blob, segment, proof)
+        .map_err(busy)?;
+    kept.await.map_err(|error| put_refusal(&error))?;
+    tracing::info!(%blob, %segment, "the blob is proved inconsistent");
+    Ok(())
 }
 
 /// Verifies the proof against the node's own metadata of the segment.

@@ -32,13 +32,22 @@ impl NodeService {
         }
     }
 
-    pub(super) fn committee(&self, request: GetCommittee) -> Answer<(CommitteeReply, Bytes)> {
+    pub(super) async fn committee(&self, request: GetCommittee) -> Answer<(CommitteeReply, Bytes)> {
         let view = self.node.view();
         let epoch = request.epoch.unwrap_or(view.epoch);
-        let membership = view.membership.filter(|m| m.committee().epoch() == epoch);
-        let membership = membership.ok_or(Status::NotHeld)?;
-        let contents = bcs::to_bytes(membership.committee())
-            .map_err(|error| Refusal::internal(error.to_string()))?;
-        Ok((CommitteeReply { handover: None }, contents.into()))
+        let archive = self.directory.archive.clone();
+        let archived = self
+            .node
+            .blocking(move |_| archive.committee(epoch))
+            .await?;
+        let current = view.membership.filter(|m| m.committee().epoch() == epoch);
+        let (committee, handover) = match (archived, current) {
+            (Some(named), _) => (named.committee, named.handover),
+            (None, Some(membership)) => (membership.committee().clone(), None),
+            (None, None) => return Err(Status::NotHeld.into()),
+        };
+        let contents =
+            bcs::to_bytes(&committee).map_err(|error| Refusal::internal(error.to_string()))?;
+        Ok((CommitteeReply { handover }, contents.into()))
     }
 }

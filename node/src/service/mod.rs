@@ -14,19 +14,29 @@ use bytes::Bytes;
 use floe_chain::id::ObjectId;
 use floe_codec::{BlobId, BlobLayout, SegmentIndex};
 use floe_p2p::{
+    control::news::InconsistencyNotice,
+    identity::PeerId,
     server::{Answer, Call, Items, Payload, Service},
     wire::{
         Refusal, Status,
         message::{
             BlobStatus, CommitteeReply, Confirm, ConfirmReply, GetBlobStatus, GetCommittee,
-            GetInconsistency, GetMetadata, GetNodeInfo, GetSliver, GetSymbols, Health, HealthReply,
-            NodeInfo, PutInconsistency, PutMetadata, PutSliver, PutSliverReply,
+            GetInconsistency, GetMetadata, GetNodeInfo, GetNodeRecord, GetSliver, GetSymbols,
+            Health, HealthReply, NodeInfo, NodeRecordsReply, PutInconsistency, PutMetadata,
+            PutSliver, PutSliverReply,
         },
     },
 };
 use floe_storage::{Busy, PutError, Registration};
 
-use crate::node::{Failed, Node};
+use tokio::sync::mpsc;
+
+pub(crate) use inconsistency::keep_proof;
+
+use crate::{
+    control::Directory,
+    node::{Failed, Node},
+};
 
 /// How soon a peer is told to come back when the disk has more to write than it can.
 const DISK_BUSY: std::time::Duration = std::time::Duration::from_millis(100);
@@ -35,13 +45,28 @@ const DISK_BUSY: std::time::Duration = std::time::Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub struct NodeService {
     node: Arc<Node>,
+    directory: Directory,
+    peer: PeerId,
+    /// Proofs that others should hear of.
+    proofs: mpsc::Sender<InconsistencyNotice>,
 }
 
 impl NodeService {
-    /// The service of `node`.
+    /// The service of `node`, whose connections prove `peer`. Whoever holds the other end of
+    /// `proofs` tells other nodes.
     #[must_use]
-    pub fn new(node: Arc<Node>) -> Self {
-        Self { node }
+    pub fn new(
+        node: Arc<Node>,
+        directory: Directory,
+        peer: PeerId,
+        proofs: mpsc::Sender<InconsistencyNotice>,
+    ) -> Self {
+        Self {
+            node,
+            directory,
+            peer,
+            proofs,
+        }
     }
 
     /// A blob that may be written: known to the ledger, paid for, neither invalid nor proved to be
@@ -148,7 +173,16 @@ impl Service for NodeService {
         _call: &Call,
         request: GetCommittee,
     ) -> Answer<(CommitteeReply, Bytes)> {
-        self.committee(request)
+        self.committee(request).await
+    }
+
+    async fn get_node_record(
+        &self,
+        _call: &Call,
+        request: GetNodeRecord,
+    ) -> Answer<NodeRecordsReply> {
+        let records = self.directory.book.answer(self.peer, &request.peers);
+        Ok(NodeRecordsReply { records })
     }
 
     async fn get_node_info(&self, _call: &Call, _request: GetNodeInfo) -> Answer<NodeInfo> {

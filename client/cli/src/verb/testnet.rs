@@ -28,7 +28,7 @@ enum Verb {
         /// Shards spread over them
         #[arg(long, default_value_t = 50)]
         shards: u16,
-        /// Node I takes this port + 1 + 2 I and the next; 0 takes free ones
+        /// Node I takes this port + 1 + 3 I and the two next; 0 takes free ones
         #[arg(long, default_value_t = 0)]
         port_base: u16,
         /// Folder with the compiled contracts
