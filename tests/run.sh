@@ -24,7 +24,7 @@ optional() {
 
 # The Rust tests read the compiled Move packages, so these come first.
 step "Move packages";  chain/move/build.sh
-chain/move/build.sh chain/devnet/tests/stall chain/devnet/tests/stall_v2 chain/vm/tests/move/corpus chain/vm/tests/move/vault
+chain/move/build.sh chain/devnet/tests/stall chain/devnet/tests/stall_v2 chain/vm/tests/move/*
 
 if $lint; then
   step "format";       cargo fmt --all --check

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use floe_move_vm::{
     Abilities, Argument, ChildChange, EmittedEvent, ExecutionFailure, FunctionSignature, Limits,
-    Recipient, Session, StoredObject, TransactionContext, Type, Value, World, testing::Fault,
+    Recipient, Session, Slot, StoredObject, TransactionContext, Type, Value, World, testing::Fault,
 };
 use sui_sdk_types::{Address, Digest, Identifier, StructTag, TypeTag};
 
@@ -33,6 +33,8 @@ pub enum Arg {
     Object(Address),
     /// The transaction context.
     Context,
+    /// What another function returns: a value, or a reference that a view gives.
+    Result(Box<Call>),
 }
 
 /// A call of a function of the framework or the package under test.
@@ -131,6 +133,7 @@ impl Ledger {
             ..support::transaction(sender, Digest::new(digest))
         };
         let mut session = Session::new(self, transaction, Limits::default());
+        session.derive_as_unit_tests();
         if let Some(fault) = self.fault {
             session.sabotage(fault);
         }
@@ -181,46 +184,23 @@ impl Ledger {
         call: &Call,
         tape: &mut Vec<String>,
     ) -> Result<(Done, Vec<(Address, Option<Object>)>), ExecutionFailure> {
-        let mut session = self.session(sender, number);
-        let signature = session.function(&call.package, &call.module, &call.function)?;
-        let types = call
-            .types
-            .iter()
-            .map(|tag| session.type_of(tag))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut changes = Vec::new();
-        let mut borrowed = Vec::new();
-        let mut arguments = Vec::new();
-        for (argument, parameter) in call.arguments.iter().zip(&signature.parameters) {
-            arguments.push(match argument {
-                Arg::Pure(value) => Argument::Value(value.clone()),
-                Arg::Context => Argument::Reference(session.hold_transaction_context()?),
-                Arg::Object(id) => {
-                    let object = &self.objects[id];
-                    let kind = session.type_of(&object.tag.clone().into())?;
-                    let value = session.decode(&kind, &object.contents)?;
-                    if is_reference(parameter) {
-                        let slot = session.hold(kind, value);
-                        borrowed.push((*id, slot));
-                        Argument::Reference(slot)
-                    } else {
-                        changes.push((*id, None));
-                        Argument::Value(value)
-                    }
-                }
-            });
-        }
-        let returned = session.call(
-            &call.package,
-            &call.module,
-            &call.function,
-            &types,
-            arguments,
-        );
+        let mut attempt = Attempt {
+            ledger: self,
+            session: self.session(sender, number),
+            borrowed: BTreeMap::new(),
+            consumed: Vec::new(),
+        };
+        let returned = attempt.call(call);
+        let Attempt {
+            mut session,
+            borrowed,
+            consumed,
+            ..
+        } = attempt;
         tape.extend(session.tape().iter().cloned());
+        let mut changes: Vec<_> = consumed.into_iter().map(|id| (id, None)).collect();
         let mut results = Vec::new();
-        for (value, kind) in returned?.into_iter().zip(&signature.returns) {
-            let kind = kind.substitute(&types).unwrap();
+        for (value, kind) in returned? {
             let bytes = session.encode(&value)?;
             if session.abilities(&kind)?.contains(Abilities::KEY) {
                 session.transfer(kind, value, Recipient::Address(call.results_to))?;
@@ -279,6 +259,100 @@ impl Ledger {
         };
         Ok((done, changes))
     }
+}
+
+/// A transaction that has not been committed.
+struct Attempt<'l> {
+    ledger: &'l Ledger,
+    session: Session<'l>,
+    /// Objects given by reference.
+    borrowed: BTreeMap<Address, Slot>,
+    /// Objects given by value.
+    consumed: Vec<Address>,
+}
+
+impl Attempt<'_> {
+    /// Calls a function, after those whose results it takes; returns values with their types.
+    fn call(&mut self, call: &Call) -> Result<Vec<(Value, Type)>, ExecutionFailure> {
+        let signature = self
+            .session
+            .function(&call.package, &call.module, &call.function)?;
+        let types = call
+            .types
+            .iter()
+            .map(|tag| self.session.type_of(tag))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut arguments = Vec::new();
+        for (argument, parameter) in call.arguments.iter().zip(&signature.parameters) {
+            arguments.push(self.argument(argument, is_reference(parameter))?);
+        }
+        let (package, module, function) = (&call.package, &call.module, &call.function);
+        let returned = self
+            .session
+            .call(package, module, function, &types, arguments)?;
+        let kinds = signature.returns.iter().map(|kind| kind.substitute(&types));
+        Ok(returned
+            .into_iter()
+            .zip(kinds.map(Result::unwrap))
+            .collect())
+    }
+
+    fn argument(
+        &mut self,
+        argument: &Arg,
+        by_reference: bool,
+    ) -> Result<Argument, ExecutionFailure> {
+        Ok(match argument {
+            Arg::Pure(value) => Argument::Value(value.clone()),
+            Arg::Context => Argument::Reference(self.session.hold_transaction_context()?),
+            Arg::Result(call) => {
+                let (value, kind) = self.call(call)?.remove(0);
+                if by_reference && !is_reference(&kind) {
+                    Argument::Reference(self.session.hold(kind, value))
+                } else {
+                    Argument::Value(value)
+                }
+            }
+            Arg::Object(id) => {
+                if let Some(slot) = self.borrowed.get(id) {
+                    return Ok(Argument::Reference(*slot));
+                }
+                let object = &self.ledger.objects[id];
+                let kind = self.session.type_of(&object.tag.clone().into())?;
+                let value = self.session.decode(&kind, &object.contents)?;
+                if by_reference {
+                    let slot = self.session.hold(kind, value);
+                    self.borrowed.insert(*id, slot);
+                    Argument::Reference(slot)
+                } else {
+                    self.consumed.push(*id);
+                    Argument::Value(value)
+                }
+            }
+        })
+    }
+}
+
+/// A system object that only the framework's test functions make: a fresh id and these contents after it.
+pub fn create(
+    ledger: &mut Ledger,
+    sender: Address,
+    number: u64,
+    owner: Owner,
+    tag: StructTag,
+    rest: &[u8],
+) -> Address {
+    let id = ledger.session(sender, number).fresh_id().unwrap();
+    let contents = [id.as_bytes(), rest].concat();
+    ledger.insert(
+        id,
+        Object {
+            owner,
+            tag,
+            contents,
+        },
+    );
+    id
 }
 
 pub fn is_reference(kind: &Type) -> bool {

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use floe_move_vm::{FailureKind, testing::Fault};
-use sui_sdk_types::{Address, Identifier};
+use sui_sdk_types::{Address, Identifier, StructTag};
 
 use crate::{
-    ledger::{Call, Done, Ledger},
-    script::Script,
+    ledger::{Arg, Call, Done, Ledger, Owner, create},
+    script::{Names, Script},
     support::MemoryWorld,
 };
 
@@ -21,6 +21,15 @@ pub trait Target {
 
     /// Its folder, from the root of the repository.
     const FOLDER: &'static str;
+
+    /// Packages of this repository that it uses.
+    const DEPENDENCIES: &'static [&'static str];
+
+    /// Public functions that no transaction can call: nothing gives out what they take.
+    const UNREACHABLE: &'static [(&'static str, &'static str)];
+
+    /// Operations of one scenario, before the one that fails.
+    const LENGTH: usize;
 
     /// Creates its objects.
     fn begin(&self, run: &mut Run) -> Self::State;
@@ -63,12 +72,30 @@ pub struct Scenario {
     pub coverage: Coverage,
 }
 
-/// Plays a scenario of about `length` operations. `seen` are aborts that need not be sought.
+/// The address under which packages know an unpublished sibling: its name in ASCII.
+pub fn placeholder(name: &str) -> Address {
+    let mut bytes = [0; 32];
+    bytes[32 - name.len()..].copy_from_slice(name.as_bytes());
+    Address::new(bytes)
+}
+
+fn names<T: Target>() -> Names {
+    let own = [
+        (Address::ZERO, T::NAME),
+        (Address::from_static("0x1"), "std"),
+        (Address::TWO, "sui"),
+    ];
+    let siblings = T::DEPENDENCIES
+        .iter()
+        .map(|name| (placeholder(name), *name));
+    own.into_iter().chain(siblings).collect()
+}
+
+/// Plays a scenario. `seen` are aborts that need not be sought.
 pub fn play<T: Target>(
     target: &T,
     world: MemoryWorld,
     seed: u64,
-    length: usize,
     seen: &BTreeSet<(String, u64)>,
     fault: Option<Fault>,
 ) -> Scenario {
@@ -78,14 +105,14 @@ pub fn play<T: Target>(
         tape: BTreeSet::new(),
         tried: BTreeSet::new(),
         coverage: Coverage::default(),
-        script: Script::new(T::NAME),
+        script: Script::new(names::<T>()),
         number: 0,
         ending: false,
         failed: false,
     };
     run.coverage.aborts = seen.clone();
     let mut state = target.begin(&mut run);
-    while run.coverage.succeeded < length && !run.failed {
+    while run.coverage.succeeded < T::LENGTH && !run.failed {
         target.step(&mut state, &mut run);
     }
     if !run.failed {
@@ -136,6 +163,11 @@ impl Run {
         self.given(sender, &format!("{take} {text} {give}"), effect);
     }
 
+    /// Whether the scenario looks for a failure to end in.
+    pub fn is_ending(&self) -> bool {
+        self.ending
+    }
+
     /// A transaction of one call. One that fails is skipped, or ends the scenario.
     pub fn call(&mut self, sender: Address, call: Call) -> Option<Done> {
         if self.failed {
@@ -146,12 +178,13 @@ impl Run {
         let result = after.execute(sender, self.number, &call);
         let lines = std::mem::take(&mut after.tape);
         self.tried.extend(lines.iter().cloned());
-        let function = (call.module.to_string(), call.function.to_string());
+        let mut functions = BTreeSet::new();
+        called(&call, &mut functions);
         match result {
             Ok(done) => {
                 self.coverage.succeeded += 1;
                 self.tape.extend(lines);
-                self.coverage.functions.insert(function);
+                self.coverage.functions.extend(functions);
                 self.next(sender);
                 self.script.call(&self.ledger, &after, &call, Some(&done));
                 self.ledger = after;
@@ -173,7 +206,7 @@ impl Run {
                 if wrong || (self.ending && (!known || self.dice.one_in(12))) {
                     self.tape.extend(lines);
                     self.coverage.aborts.extend(abort);
-                    self.coverage.functions.insert(function);
+                    self.coverage.functions.extend(functions);
                     self.next(sender);
                     self.script.call(&self.ledger, &after, &call, None);
                     self.script.fails(&failure);
@@ -189,6 +222,16 @@ impl Run {
         let mut healthy = self.ledger.clone_objects();
         healthy.fault = None;
         healthy.execute(sender, self.number, call).is_ok()
+    }
+}
+
+/// Functions that a call reaches, those that make its arguments included.
+fn called(call: &Call, functions: &mut BTreeSet<(String, String)>) {
+    functions.insert((call.module.to_string(), call.function.to_string()));
+    for argument in &call.arguments {
+        if let Arg::Result(inner) = argument {
+            called(inner, functions);
+        }
     }
 }
 
@@ -231,4 +274,33 @@ impl Dice {
         }
         Some(from[usize::try_from(self.below(bound)).unwrap()])
     }
+}
+
+/// Sends what the chain itself does.
+pub const SYSTEM: Address = Address::ZERO;
+
+/// `clock::create_for_testing` and its sharing, which only test builds have: a fresh id and time zero.
+pub fn share_clock(ledger: &mut Ledger, number: u64) -> Address {
+    let tag = framework_type("clock", "Clock");
+    create(ledger, SYSTEM, number, Owner::Shared, tag, &[0; 8])
+}
+
+/// `clock::set_for_testing`, which only test builds have.
+pub fn set_clock(run: &mut Run, clock: Address, now_ms: u64) {
+    let statement = format!("clock::set_for_testing(&mut {{}}, {now_ms});");
+    run.given_with(SYSTEM, clock, &statement, |ledger, _| {
+        let mut object = ledger.objects()[&clock].clone();
+        object.contents.truncate(32);
+        object.contents.extend(now_ms.to_le_bytes());
+        ledger.insert(clock, object);
+    });
+}
+
+/// A type of the framework.
+pub fn framework_type(module: &'static str, name: &'static str) -> StructTag {
+    let (module, name) = (
+        Identifier::from_static(module),
+        Identifier::from_static(name),
+    );
+    StructTag::new(Address::TWO, module, name, Vec::new())
 }

@@ -1,6 +1,6 @@
 //! Predictions as the text of Move unit tests.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use floe_move_vm::{Abilities, ExecutionFailure, Type, Value};
 use sui_sdk_types::{Address, StructTag, TypeTag};
@@ -10,46 +10,48 @@ use crate::{
     support::judge::expected_failure,
 };
 
+/// Packages and the names they have in Move.
+pub type Names = BTreeMap<Address, &'static str>;
+
 /// The text of one unit test, under construction.
 pub struct Script {
-    package: &'static str,
-    body: String,
+    /// Names of packages.
+    names: Names,
+    statements: Vec<String>,
     failure: Option<String>,
-    begun: bool,
+    /// Who sends the first transaction.
+    first: Option<Address>,
 }
 
+/// Statements of one function: those of a whole scenario would have more locals than a function may.
+const STATEMENTS: usize = 20;
+
 impl Script {
-    pub fn new(package: &'static str) -> Self {
+    pub fn new(names: Names) -> Self {
         Self {
-            package,
-            body: String::new(),
+            names,
+            statements: Vec::new(),
             failure: None,
-            begun: false,
+            first: None,
         }
     }
 
     /// Begins the next transaction.
     pub fn transaction(&mut self, sender: Address) {
-        if self.begun {
-            writeln!(self.body, "    sc.next_tx(@{sender});")
+        if self.first.is_some() {
+            self.statements.push(format!("sc.next_tx(@{sender});"));
         } else {
-            self.begun = true;
-            writeln!(self.body, "    let mut sc = ts::begin(@{sender});")
+            self.first = Some(sender);
         }
-        .unwrap();
     }
 
     /// Adds statements as they are.
     pub fn raw(&mut self, text: &str) {
-        writeln!(self.body, "    {{ {text} }};").unwrap();
+        self.statements.push(format!("{{ {text} }};"));
     }
 
     fn path(&self, package: &Address) -> &'static str {
-        match *package {
-            Address::ZERO => self.package,
-            Address::TWO => "sui",
-            _ => "std",
-        }
+        self.names[package]
     }
 
     fn struct_type(&self, tag: &StructTag) -> String {
@@ -81,15 +83,15 @@ impl Script {
         let id = format!("object::id_from_address(@{id})");
         let (take, give) = match object.owner {
             Owner::Shared => (
-                format!("ts::take_shared_by_id<{kind}>(&sc, {id})"),
+                format!("ts::take_shared_by_id<{kind}>(sc, {id})"),
                 format!("ts::return_shared({name});"),
             ),
             Owner::Immutable => (
-                format!("ts::take_immutable_by_id<{kind}>(&sc, {id})"),
+                format!("ts::take_immutable_by_id<{kind}>(sc, {id})"),
                 format!("ts::return_immutable({name});"),
             ),
             Owner::Address(owner) => (
-                format!("ts::take_from_address_by_id<{kind}>(&sc, @{owner}, {id})"),
+                format!("ts::take_from_address_by_id<{kind}>(sc, @{owner}, {id})"),
                 format!("ts::return_to_address(@{owner}, {name});"),
             ),
             Owner::Object(_) => panic!("dynamic fields cannot be taken"),
@@ -100,33 +102,23 @@ impl Script {
     /// A call with what it must do, or, where it must fail, without. `before` is the ledger the call
     /// was made on, `after` the one it left.
     pub fn call(&mut self, before: &Ledger, after: &Ledger, call: &Call, done: Option<&Done>) {
+        let mut statement = Statement {
+            script: self,
+            before,
+            after,
+            names: BTreeMap::new(),
+            takes: String::new(),
+            gives: String::new(),
+            checks: String::new(),
+        };
+        let expression = statement.call(call);
+        let Statement {
+            takes,
+            mut gives,
+            mut checks,
+            ..
+        } = statement;
         let signature = before.signature(call);
-        let (mut takes, mut gives, mut checks) = (String::new(), String::new(), String::new());
-        let mut arguments = Vec::new();
-        for (index, (argument, parameter)) in
-            call.arguments.iter().zip(&signature.parameters).enumerate()
-        {
-            let name = format!("a{index}");
-            arguments.push(match argument {
-                Arg::Context => "sc.ctx()".to_owned(),
-                Arg::Pure(value) => literal(parameter, value),
-                Arg::Object(id) => {
-                    let (take, give) = self.take(before, id, &name);
-                    takes += &take;
-                    if is_reference(parameter) {
-                        gives += &give;
-                        let bytes = hex::encode(&after.objects()[id].contents);
-                        write!(checks, " assert!(bcs::to_bytes(&{name}) == x\"{bytes}\");")
-                            .unwrap();
-                    }
-                    match parameter {
-                        Type::MutableReference(_) => format!("&mut {name}"),
-                        Type::Reference(_) => format!("&{name}"),
-                        _ => name,
-                    }
-                }
-            });
-        }
         let names: Vec<_> = (0..signature.returns.len())
             .map(|i| format!("r{i}"))
             .collect();
@@ -160,9 +152,15 @@ impl Script {
             }
         }
         if let Some(done) = done {
-            for (name, returned) in names.iter().zip(&done.returned) {
+            let returns = names.iter().zip(&signature.returns).zip(&done.returned);
+            for ((name, kind), returned) in returns {
+                let borrow = if is_reference(kind) { "" } else { "&" };
                 let bytes = hex::encode(returned);
-                write!(checks, " assert!(bcs::to_bytes(&{name}) == x\"{bytes}\");").unwrap();
+                write!(
+                    checks,
+                    " assert!(bcs::to_bytes({borrow}{name}) == x\"{bytes}\");"
+                )
+                .unwrap();
             }
             write!(
                 checks,
@@ -191,20 +189,9 @@ impl Script {
         } else {
             checks.clear();
         }
-        let types: Vec<_> = call.types.iter().map(|tag| self.kind(tag)).collect();
-        let types = match types.as_slice() {
-            [] => String::new(),
-            some => format!("<{}>", some.join(", ")),
-        };
-        writeln!(
-            self.body,
-            "    {{ {takes} {binding}{}::{}::{}{types}({});{checks} {gives} }};",
-            self.path(&call.package),
-            call.module,
-            call.function,
-            arguments.join(", ")
-        )
-        .unwrap();
+        self.statements.push(format!(
+            "{{ {takes} {binding}{expression};{checks} {gives} }};"
+        ));
     }
 
     /// Checks every object that can be taken.
@@ -222,19 +209,104 @@ impl Script {
 
     /// Says that the test ends in this failure.
     pub fn fails(&mut self, failure: &ExecutionFailure) {
-        self.failure = Some(expected_failure(failure, self.package));
+        self.failure = Some(expected_failure(failure, self.names[&Address::ZERO]));
     }
 
-    /// The test function.
+    /// The test function, and its parts.
     pub fn finish(self, name: &str) -> String {
         let attribute = match &self.failure {
             Some(failure) => format!("#[test, {failure}]"),
             None => "#[test]".to_owned(),
         };
+        let first = self.first.unwrap_or(Address::ZERO);
+        let mut text =
+            format!("{attribute}\nfun {name}() {{\n    let mut sc = ts::begin(@{first});\n");
+        let mut parts = String::new();
+        for (part, statements) in self.statements.chunks(STATEMENTS).enumerate() {
+            writeln!(text, "    {name}_{part}(&mut sc);").unwrap();
+            let body = statements.join("\n    ");
+            writeln!(
+                parts,
+                "fun {name}_{part}(sc: &mut ts::Scenario) {{\n    {body}\n}}"
+            )
+            .unwrap();
+        }
+        text + "    sc.end();\n}\n" + &parts
+    }
+}
+
+/// One call as text, and what surrounds it.
+struct Statement<'s> {
+    script: &'s Script,
+    before: &'s Ledger,
+    after: &'s Ledger,
+    /// Objects taken so far.
+    names: BTreeMap<Address, String>,
+    takes: String,
+    gives: String,
+    checks: String,
+}
+
+impl Statement<'_> {
+    fn call(&mut self, call: &Call) -> String {
+        let signature = self.before.signature(call);
+        let arguments: Vec<_> = call
+            .arguments
+            .iter()
+            .zip(&signature.parameters)
+            .map(|(argument, parameter)| self.argument(argument, parameter))
+            .collect();
+        let types: Vec<_> = call.types.iter().map(|tag| self.script.kind(tag)).collect();
+        let types = match types.as_slice() {
+            [] => String::new(),
+            some => format!("<{}>", some.join(", ")),
+        };
         format!(
-            "{attribute}\nfun {name}() {{\n{}    sc.end();\n}}\n",
-            self.body
+            "{}::{}::{}{types}({})",
+            self.script.path(&call.package),
+            call.module,
+            call.function,
+            arguments.join(", ")
         )
+    }
+
+    fn argument(&mut self, argument: &Arg, parameter: &Type) -> String {
+        let borrow = match parameter {
+            Type::MutableReference(_) => "&mut ",
+            Type::Reference(_) => "&",
+            _ => "",
+        };
+        match argument {
+            Arg::Context => "sc.ctx()".to_owned(),
+            Arg::Pure(value) => literal(parameter, value),
+            Arg::Result(call) => {
+                let text = self.call(call);
+                let returned = &self.before.signature(call).returns[0];
+                if is_reference(returned) {
+                    text
+                } else {
+                    format!("{borrow}{text}")
+                }
+            }
+            Arg::Object(id) => {
+                if !self.names.contains_key(id) {
+                    let name = format!("a{}", self.names.len());
+                    let (take, give) = self.script.take(self.before, id, &name);
+                    self.takes += &take;
+                    if is_reference(parameter) {
+                        self.gives += &give;
+                        let bytes = hex::encode(&self.after.objects()[id].contents);
+                        write!(
+                            self.checks,
+                            " assert!(bcs::to_bytes(&{name}) == x\"{bytes}\");"
+                        )
+                        .unwrap();
+                    }
+                    self.names.insert(*id, name);
+                }
+                format!("{borrow}{}", self.names[id])
+            }
+        }
     }
 }
 
@@ -257,6 +329,9 @@ fn literal(kind: &Type, value: &Value) -> String {
             if kind.is(Address::from_static("0x1"), "string", "String") =>
         {
             format!("std::string::utf8({})", literal(kind, &fields[0]))
+        }
+        (kind, Value::Struct(fields)) if kind.is(Address::TWO, "object", "ID") => {
+            format!("object::id_from_address({})", literal(kind, &fields[0]))
         }
         (kind, value) => panic!("no literal for {kind}: {value:?}"),
     }

@@ -2,15 +2,14 @@
 
 use blst::min_pk::{AggregateSignature, SecretKey};
 use floe_move_vm::Value;
-use sui_sdk_types::{Address, Identifier, StructTag};
+use sui_sdk_types::Address;
 
 use crate::{
-    ledger::{Arg, Call, Ledger, Object, Owner},
-    scenario::{Run, Target, call},
+    ledger::{Arg, Call, Owner},
+    scenario::{Run, SYSTEM, Target, call, set_clock, share_clock},
 };
 
 const DOMAIN: &[u8] = b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_NUL_";
-const SYSTEM: Address = Address::ZERO;
 const USERS: [Address; 4] = [
     Address::from_static("0xa0"),
     Address::from_static("0xa1"),
@@ -38,12 +37,18 @@ impl Target for Vault {
 
     const FOLDER: &'static str = "chain/vm/tests/move/vault";
 
+    const DEPENDENCIES: &'static [&'static str] = &[];
+
+    const UNREACHABLE: &'static [(&'static str, &'static str)] = &[];
+
+    const LENGTH: usize = 17;
+
     fn begin(&self, run: &mut Run) -> State {
         let mut clock = Address::ZERO;
         run.given(
             SYSTEM,
             "clock::share_for_testing(clock::create_for_testing(sc.ctx()));",
-            |ledger, number| clock = create_clock(ledger, number),
+            |ledger, number| clock = share_clock(ledger, number),
         );
         let random = Address::from_static("0x8");
         run.given(
@@ -112,31 +117,6 @@ impl Target for Vault {
     }
 }
 
-/// `clock::create_for_testing`, which only test builds have: a fresh id and time zero.
-fn create_clock(ledger: &mut Ledger, number: u64) -> Address {
-    let id = ledger.session(SYSTEM, number).fresh_id().unwrap();
-    let contents = [id.as_bytes(), &[0; 8]].concat();
-    let tag = tag("clock", "Clock");
-    let owner = Owner::Shared;
-    ledger.insert(
-        id,
-        Object {
-            owner,
-            tag,
-            contents,
-        },
-    );
-    id
-}
-
-fn tag(module: &'static str, name: &'static str) -> StructTag {
-    let (module, name) = (
-        Identifier::from_static(module),
-        Identifier::from_static(name),
-    );
-    StructTag::new(Address::TWO, module, name, Vec::new())
-}
-
 fn framework(module: &str, function: &str, arguments: Vec<Arg>) -> Call {
     Call {
         package: Address::TWO,
@@ -166,15 +146,7 @@ fn position(user: Address) -> usize {
 impl State {
     fn tick(&mut self, run: &mut Run) {
         self.now_ms += run.dice.below(40_000);
-        let now = self.now_ms;
-        let clock = self.clock;
-        let statement = format!("clock::set_for_testing(&mut {{}}, {now});");
-        run.given_with(SYSTEM, clock, &statement, |ledger, _| {
-            let mut object = ledger.objects()[&clock].clone();
-            object.contents.truncate(32);
-            object.contents.extend(now.to_le_bytes());
-            ledger.insert(clock, object);
-        });
+        set_clock(run, self.clock, self.now_ms);
     }
 
     fn new_round(&mut self, run: &mut Run) {

@@ -35,7 +35,12 @@ impl Judge {
         let copy = |name: PathBuf| {
             std::fs::copy(package.join(&name), directory.join(&name)).unwrap();
         };
-        copy("Move.toml".into());
+        // The copy lies elsewhere than the package: what it depends on is named in full.
+        let manifest = std::fs::read_to_string(package.join("Move.toml")).unwrap();
+        let parent = package.canonicalize().unwrap();
+        let parent = parent.parent().unwrap().display();
+        let manifest = manifest.replace("local = \"..", &format!("local = \"{parent}"));
+        std::fs::write(directory.join("Move.toml"), manifest).unwrap();
         for entry in std::fs::read_dir(package.join("sources")).unwrap() {
             copy(Path::new("sources").join(entry.unwrap().file_name()));
         }

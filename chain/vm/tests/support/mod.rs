@@ -1,11 +1,10 @@
 //! Bytecode built by `chain/move/build.sh` and a world to run it in.
-#![allow(
-    dead_code,
+#![expect(
     unreachable_pub,
+    clippy::unwrap_used,
     clippy::panic,
-    reason = "each test uses its part, and stops at the first surprise"
+    reason = "a test stops at the first surprise; each uses its part"
 )]
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 pub mod judge;
 
