@@ -135,6 +135,12 @@ impl<'w> Session<'w> {
         self.machine.fault = Some(fault);
     }
 
+    /// Derives the ids of dynamic fields as the unit-test VM does, a 32-bit build.
+    #[cfg(feature = "testing")]
+    pub fn derive_as_unit_tests(&mut self) {
+        self.machine.narrow = true;
+    }
+
     /// What BLS natives were asked and answered so far, a line each.
     #[cfg(feature = "testing")]
     pub fn tape(&self) -> &[String] {

@@ -2,6 +2,9 @@
 //! would notice, and a record of what BLS natives returned, for the unit-test VM that lacks them.
 //! Builds without the feature `testing` know none of this.
 
+use blake2::{Blake2b, Digest, digest::consts::U32};
+use sui_sdk_types::{Address, TypeTag};
+
 use crate::{
     failure::FailureKind,
     interpreter::Machine,
@@ -186,6 +189,20 @@ impl Machine<'_> {
         }
         self.tape.push(line);
     }
+}
+
+/// The id of a dynamic field where `usize` has 32 bits: the length of the key is hashed in four bytes.
+pub(crate) fn narrow_child_id(parent: &Address, key_type: &TypeTag, key: &[u8]) -> Address {
+    const SCOPE: u8 = 0xf0;
+    let length = u32::try_from(key.len()).unwrap_or(u32::MAX);
+    let tag = bcs::to_bytes(key_type).expect("type tags always encode");
+    let digest = Blake2b::<U32>::new()
+        .chain_update([SCOPE])
+        .chain_update(parent)
+        .chain_update(length.to_le_bytes())
+        .chain_update(key)
+        .chain_update(tag);
+    Address::new(digest.finalize().into())
 }
 
 fn word(bytes: &[u8], line: &mut String) {

@@ -5,6 +5,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[expect(dead_code, reason = "each test uses its part")]
 mod support;
 
 use blst::min_pk;
@@ -224,4 +225,78 @@ fn points_outside_the_subgroup_do_not_validate() {
         call("group_ops", "internal_validate", &[G1], &[&point]),
         Ok(Value::Bool(false))
     ));
+}
+
+/// The encodings of points of small order: eight canonical ones, and six that are not.
+fn small_order() -> Vec<[u8; 32]> {
+    let torsion = curve25519_dalek::constants::EIGHT_TORSION;
+    let mut encodings: Vec<_> = torsion.iter().map(|p| p.compress().to_bytes()).collect();
+    // y = 0 and y = 1 with the prime added, of either sign; y = 1 and y = -1 with the sign of x = 0 set.
+    let mut spelled = |first: u8, rest: u8, last: u8| {
+        let mut bytes = [rest; 32];
+        (bytes[0], bytes[31]) = (first, last);
+        encodings.push(bytes);
+    };
+    for last in [0x7f, 0xff] {
+        spelled(0xed, 0xff, last);
+        spelled(0xee, 0xff, last);
+    }
+    spelled(0x01, 0x00, 0x80);
+    spelled(0xec, 0xff, 0xff);
+    encodings
+}
+
+/// The vectors of ZIP-215: with a key and an `R` of small order and `s` zero, every message is signed.
+#[test]
+fn ed25519_follows_zip_215() {
+    let encodings = small_order();
+    assert_eq!(encodings.len(), 14);
+    for key in &encodings {
+        for r in &encodings {
+            let signature = [r.as_slice(), &[0; 32]].concat();
+            assert!(
+                verifies("ed25519", "ed25519_verify", &[&signature, key, b"Zcash"]),
+                "{r:02x?} {key:02x?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn ed25519_signatures_have_one_spelling_of_s_and_cover_the_message() {
+    use ed25519_dalek::Signer;
+    let signer = ed25519_dalek::SigningKey::from_bytes(&[5; 32]);
+    let key = signer.verifying_key().to_bytes();
+    let good = signer.sign(b"message").to_bytes();
+    let valid = |signature: &[u8], key: &[u8], message: &[u8]| {
+        verifies("ed25519", "ed25519_verify", &[signature, key, message])
+    };
+    assert!(valid(&good, &key, b"message"));
+    assert!(!valid(&good, &key, b"massage"));
+    for at in 0..64 {
+        let mut other = good;
+        other[at] ^= 1;
+        assert!(!valid(&other, &key, b"message"), "{at}");
+    }
+    // s plus the order of the group.
+    const ORDER: [u8; 32] = [
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
+        0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+    let mut other = good;
+    let mut carry = 0;
+    for (byte, order) in other[32..].iter_mut().zip(ORDER) {
+        let sum = u16::from(*byte) + u16::from(order) + carry;
+        *byte = sum.to_le_bytes()[0];
+        carry = sum >> 8;
+    }
+    assert!(!valid(&other, &key, b"message"));
+    for (signature, key) in [
+        (&good[..63], &key[..]),
+        (&good[..], &key[..31]),
+        (&[][..], &[][..]),
+        (&good[..], &[2; 32][..]),
+    ] {
+        assert!(!valid(signature, key, b"message"));
+    }
 }

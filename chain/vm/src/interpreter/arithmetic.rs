@@ -160,7 +160,89 @@ cast!(cast_u256, U256, Value::U256);
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use ruint::aliases::U512;
+
     use super::*;
+
+    const WIDTHS: [usize; 6] = [8, 16, 32, 64, 128, 256];
+
+    /// The lowest `width` bits as an integer of that width.
+    fn integer(number: U256, width: usize) -> Value {
+        let number = number & (U256::MAX >> (256 - width));
+        match width {
+            8 => Value::U8(number.to()),
+            16 => Value::U16(number.to()),
+            32 => Value::U32(number.to()),
+            64 => Value::U64(number.to()),
+            128 => Value::from(number.to::<u128>()),
+            _ => Value::U256(number),
+        }
+    }
+
+    fn wide(value: &Value) -> U512 {
+        match value {
+            Value::U8(number) => U512::from(*number),
+            Value::U16(number) => U512::from(*number),
+            Value::U32(number) => U512::from(*number),
+            Value::U64(number) => U512::from(*number),
+            Value::U128(number) => U512::from(number.get()),
+            Value::U256(number) => U512::from(*number),
+            other => unreachable!("{other:?} is no integer"),
+        }
+    }
+
+    /// Numbers of every magnitude, zero and the largest among them.
+    fn number() -> impl Strategy<Value = U256> {
+        let any = any::<[u64; 4]>().prop_map(U256::from_limbs);
+        (any, 0..=256_usize)
+            .prop_map(|(number, by)| if by == 256 { U256::MAX } else { number >> by })
+    }
+
+    proptest! {
+        /// Against arithmetic in twice the bits of the widest integer, where nothing overflows.
+        #[test]
+        fn integers_behave_as_numbers(left in number(), right in number(), width in prop::sample::select(&WIDTHS), by in any::<u8>()) {
+            let (left, right) = (integer(left, width), integer(right, width));
+            let (a, b) = (wide(&left), wide(&right));
+            let fits = |result: Option<U512>| match result.filter(|result| result.bit_len() <= width) {
+                Some(result) => Ok(integer(result.to(), width)),
+                None => Err(FailureKind::Arithmetic),
+            };
+            let both = || (left.clone(), right.clone());
+            let apply = |operation: fn(Value, Value) -> Outcome| {
+                let (left, right) = both();
+                operation(left, right)
+            };
+            prop_assert_eq!(apply(add), fits(Some(a + b)));
+            prop_assert_eq!(apply(subtract), fits(a.checked_sub(b)));
+            prop_assert_eq!(apply(multiply), fits(Some(a * b)));
+            prop_assert_eq!(apply(divide), fits(a.checked_div(b)));
+            prop_assert_eq!(apply(modulo), fits(a.checked_rem(b)));
+            prop_assert_eq!(apply(bit_or), fits(Some(a | b)));
+            prop_assert_eq!(apply(bit_and), fits(Some(a & b)));
+            prop_assert_eq!(apply(xor), fits(Some(a ^ b)));
+            prop_assert_eq!(compare(&left, &right), Ok(a.cmp(&b)));
+
+            let distance = usize::from(by);
+            let shifted = |result: U512| match distance < width {
+                true => Ok(integer(result.wrapping_to(), width)),
+                false => Err(FailureKind::Arithmetic),
+            };
+            prop_assert_eq!(shift_left(left.clone(), Value::U8(by)), shifted(a << distance));
+            prop_assert_eq!(shift_right(left.clone(), Value::U8(by)), shifted(a >> distance));
+
+            let casts: [fn(Value) -> Outcome; 6] =
+                [cast_u8, cast_u16, cast_u32, cast_u64, cast_u128, cast_u256];
+            for (cast, width) in casts.into_iter().zip(WIDTHS) {
+                let expected = match a.bit_len() <= width {
+                    true => Ok(integer(a.to(), width)),
+                    false => Err(FailureKind::Arithmetic),
+                };
+                prop_assert_eq!(cast(left.clone()), expected);
+            }
+        }
+    }
 
     #[test]
     fn arithmetic_never_wraps() {

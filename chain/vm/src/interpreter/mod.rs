@@ -37,6 +37,9 @@ pub(crate) struct Machine<'w> {
     /// What BLS natives were asked and answered, a line each.
     #[cfg(feature = "testing")]
     pub(crate) tape: Vec<String>,
+    /// Whether lengths are hashed in four bytes.
+    #[cfg(feature = "testing")]
+    pub(crate) narrow: bool,
     frames: Vec<Frame>,
 }
 
@@ -84,6 +87,8 @@ impl<'w> Machine<'w> {
             fault: None,
             #[cfg(feature = "testing")]
             tape: Vec::new(),
+            #[cfg(feature = "testing")]
+            narrow: false,
             frames: Vec::new(),
         }
     }
@@ -192,28 +197,20 @@ impl<'w> Machine<'w> {
                     self.limits.call_depth,
                 )?;
                 let module = self.linker.module_of(from, target)?;
-                let code = module.code(target.function)?;
-                let signature = |index| module.module.signature(index).map_or(0, <[_]>::len);
-                let declared = signature(code.locals);
-                let handle = module
-                    .module
-                    .function(target.function)
-                    .and_then(|function| module.module.function_handle(function.handle));
-                let returns = handle.map_or(0, |handle| signature(handle.returns));
                 let locals = self.memory.locals.len();
                 self.memory.locals.extend(self.memory.stack.drain(below..));
                 self.memory
                     .locals
-                    .resize(locals + target.parameters + declared, Value::Empty);
+                    .resize(locals + target.parameters + target.locals, Value::Empty);
                 self.meter
-                    .charge(u64::try_from(declared).unwrap_or(0) / 8)?;
+                    .charge(u64::try_from(target.locals).unwrap_or(0) / 8)?;
                 self.frames.push(Frame {
                     module,
                     function: target.function,
                     type_arguments,
                     locals,
                     stack: below,
-                    returns,
+                    returns: target.returns,
                     next_instruction: 0,
                 });
                 Ok(())

@@ -1,6 +1,6 @@
 //! `sui::ecdsa_k1` and `sui::ecdsa_r1`.
 
-use k256::ecdsa::signature::hazmat::PrehashVerifier;
+use k256::ecdsa::{RecoveryId, signature::hazmat::PrehashVerifier};
 use sha2::{Digest, Sha256};
 use sha3::Keccak256;
 
@@ -55,63 +55,42 @@ fn recoverable(call: &mut Call<'_, '_>) -> Result<([u8; 64], u8, [u8; 32]), Fail
     }
 }
 
-fn k1_verify(call: &mut Call<'_, '_>) -> Outcome {
-    use k256::ecdsa::{Signature, VerifyingKey};
-    let (signature, key, digest) = claim(call)?;
-    let valid = || {
-        let signature = Signature::from_slice(&signature).ok()?;
-        // Of the two signatures (r, s) and (r, -s), only the one with the smaller s counts.
-        if signature.normalize_s().is_some() {
-            return None;
+/// The two functions that differ between the curves in nothing but the crate that implements them.
+macro_rules! curve {
+    ($curve:ident, $verify:ident, $recover:ident) => {
+        fn $verify(call: &mut Call<'_, '_>) -> Outcome {
+            let (signature, key, digest) = claim(call)?;
+            let valid = || {
+                let signature = $curve::ecdsa::Signature::from_slice(&signature).ok()?;
+                // Of the two signatures (r, s) and (r, -s), only the one with the smaller s counts.
+                if signature.normalize_s().is_some() {
+                    return None;
+                }
+                let key = compressed(&key)
+                    .and_then(|key| $curve::ecdsa::VerifyingKey::from_sec1_bytes(key).ok())?;
+                key.verify_prehash(&digest?, &signature).ok()
+            };
+            returns(valid().is_some())
         }
-        let key = compressed(&key).and_then(|key| VerifyingKey::from_sec1_bytes(key).ok())?;
-        key.verify_prehash(&digest?, &signature).ok()
-    };
-    returns(valid().is_some())
-}
 
-fn r1_verify(call: &mut Call<'_, '_>) -> Outcome {
-    use p256::ecdsa::{Signature, VerifyingKey};
-    let (signature, key, digest) = claim(call)?;
-    let valid = || {
-        let signature = Signature::from_slice(&signature).ok()?;
-        if signature.normalize_s().is_some() {
-            return None;
+        fn $recover(call: &mut Call<'_, '_>) -> Outcome {
+            let (rs, recovery, digest) = recoverable(call)?;
+            let signature = $curve::ecdsa::Signature::from_slice(&rs).ok();
+            let Some((signature, recovery)) = signature.zip(RecoveryId::from_byte(recovery)) else {
+                return abort(E_INVALID_SIGNATURE);
+            };
+            let key =
+                $curve::ecdsa::VerifyingKey::recover_from_prehash(&digest, &signature, recovery);
+            match key {
+                Ok(key) => returns(key.to_encoded_point(true).as_bytes().to_vec()),
+                Err(_) => abort(E_FAIL_TO_RECOVER),
+            }
         }
-        let key = compressed(&key).and_then(|key| VerifyingKey::from_sec1_bytes(key).ok())?;
-        key.verify_prehash(&digest?, &signature).ok()
     };
-    returns(valid().is_some())
 }
 
-fn k1_recover(call: &mut Call<'_, '_>) -> Outcome {
-    use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
-    let (rs, recovery, digest) = recoverable(call)?;
-    let (Ok(signature), Some(recovery)) =
-        (Signature::from_slice(&rs), RecoveryId::from_byte(recovery))
-    else {
-        return abort(E_INVALID_SIGNATURE);
-    };
-    match VerifyingKey::recover_from_prehash(&digest, &signature, recovery) {
-        Ok(key) => returns(key.to_encoded_point(true).as_bytes().to_vec()),
-        Err(_) => abort(E_FAIL_TO_RECOVER),
-    }
-}
-
-fn r1_recover(call: &mut Call<'_, '_>) -> Outcome {
-    use k256::ecdsa::RecoveryId;
-    use p256::ecdsa::{Signature, VerifyingKey};
-    let (rs, recovery, digest) = recoverable(call)?;
-    let (Ok(signature), Some(recovery)) =
-        (Signature::from_slice(&rs), RecoveryId::from_byte(recovery))
-    else {
-        return abort(E_INVALID_SIGNATURE);
-    };
-    match VerifyingKey::recover_from_prehash(&digest, &signature, recovery) {
-        Ok(key) => returns(key.to_encoded_point(true).as_bytes().to_vec()),
-        Err(_) => abort(E_FAIL_TO_RECOVER),
-    }
-}
+curve!(k256, k1_verify, k1_recover);
+curve!(p256, r1_verify, r1_recover);
 
 fn k1_decompress(call: &mut Call<'_, '_>) -> Outcome {
     call.charge(PRICE / 10)?;
