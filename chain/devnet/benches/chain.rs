@@ -11,6 +11,7 @@
     reason = "a measuring program for people"
 )]
 
+#[expect(dead_code, reason = "each test uses its part")]
 #[path = "../tests/support/mod.rs"]
 mod support;
 

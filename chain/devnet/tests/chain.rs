@@ -6,6 +6,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[expect(dead_code, reason = "each test uses its part")]
 mod support;
 
 use std::time::Duration;
@@ -93,6 +94,22 @@ async fn packages_are_upgraded_by_ordinary_transactions() {
             assert_eq!(event.event_type(), format!("{package}::stall::Closed"));
         }
     }
+
+    // An abort names the version that ran, although its code knows itself by the first.
+    let mut builder = world.builder();
+    let function = Function::new(
+        package,
+        Identifier::from_static("stall"),
+        Identifier::from_static("refuse"),
+    );
+    builder.move_call(function, vec![]);
+    let error = builder
+        .build(&mut world.client)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains(&package.to_string()), "{error}");
+    assert!(!error.contains(&stall.package.to_string()), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! The TypeScript SDK, unmodified, over gRPC-web, and what a browser asks first.
 
+#[expect(dead_code, reason = "each test uses its part")]
 mod support;
 
 use std::path::PathBuf;

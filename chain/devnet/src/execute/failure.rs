@@ -7,7 +7,7 @@ use sui_sdk_types::{ExecutionError, MoveLocation};
 pub(super) fn error(failure: impl Into<ExecutionFailure>) -> ExecutionError {
     let failure: ExecutionFailure = failure.into();
     let location = failure.location.map(|location| MoveLocation {
-        package: location.original,
+        package: location.package,
         module: location.module,
         function: u16::try_from(location.function.get()).unwrap_or(u16::MAX),
         instruction: location.instruction,

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use sui_sdk_types::{Address, Identifier, Object, ObjectType, Owner, StructTag, Version};
+use sui_sdk_types::{Address, Identifier, Object, Owner, StructTag, Version};
 
 use crate::coin;
 
@@ -48,6 +48,8 @@ pub(crate) struct Objects {
     versions: BTreeMap<(Address, Version), Arc<Object>>,
     owned: HashMap<Address, BTreeSet<OwnedKey>>,
     children: HashMap<Address, BTreeSet<Address>>,
+    /// What describes a currency, by type.
+    currencies: HashMap<StructTag, BTreeSet<Address>>,
 }
 
 impl Objects {
@@ -79,6 +81,10 @@ impl Objects {
         if let Owner::Object(parent) = object.owner() {
             self.children.entry(*parent).or_default().insert(id);
         }
+        if let Some(type_) = describes_currency(&object) {
+            let ids = self.currencies.entry(type_.clone()).or_default();
+            ids.insert(id);
+        }
         self.versions.insert((id, object.version()), object.clone());
         self.live.insert(id, object);
     }
@@ -103,6 +109,14 @@ impl Objects {
             ids.remove(id);
             if ids.is_empty() {
                 self.children.remove(parent);
+            }
+        }
+        if let Some(type_) = describes_currency(&object)
+            && let Some(ids) = self.currencies.get_mut(type_)
+        {
+            ids.remove(id);
+            if ids.is_empty() {
+                self.currencies.remove(type_);
             }
         }
     }
@@ -156,26 +170,33 @@ impl Objects {
         ids.filter_map(|id| self.live.get(id))
     }
 
-    /// Some live object of a type named `0x2::module::name` whose only type argument is `argument`. Scans the live set.
-    pub(crate) fn find_framework_object(
+    /// A live object of one of the types in [`CURRENCY_TYPES`].
+    pub(crate) fn of_currency(
         &self,
-        module: &str,
-        name: &str,
-        argument: &StructTag,
+        module: &'static str,
+        name: &'static str,
+        currency: &StructTag,
     ) -> Option<&Arc<Object>> {
-        let named = |identifier: &Identifier, text: &str| identifier.as_str() == text;
-        self.live
-            .values()
-            .find(|object| match object.object_type() {
-                ObjectType::Struct(type_) => {
-                    *type_.address() == Address::TWO
-                        && named(type_.module(), module)
-                        && named(type_.name(), name)
-                        && *type_.type_params() == [argument.clone().into()]
-                }
-                ObjectType::Package => false,
-            })
+        let (module, name) = (
+            Identifier::from_static(module),
+            Identifier::from_static(name),
+        );
+        let type_ = StructTag::new(Address::TWO, module, name, vec![currency.clone().into()]);
+        self.live.get(self.currencies.get(&type_)?.first()?)
     }
+}
+
+/// Types of the framework, each with a currency as its argument, whose objects describe that currency.
+const CURRENCY_TYPES: [(&str, &str); 3] = [
+    ("coin_registry", "Currency"),
+    ("coin", "CoinMetadata"),
+    ("coin", "TreasuryCap"),
+];
+
+fn describes_currency(object: &Object) -> Option<&StructTag> {
+    let type_ = object.as_struct()?.object_type();
+    let name = (type_.module().as_str(), type_.name().as_str());
+    (*type_.address() == Address::TWO && CURRENCY_TYPES.contains(&name)).then_some(type_)
 }
 
 /// The address under which an owned object is listed.

@@ -56,36 +56,15 @@ impl Filter {
             return Ok(Self::default());
         };
         let terms = filter.terms.iter().map(|term| {
-            let literals = term.literals.iter().map(|literal| {
-                let predicate = match literal
-                    .predicate
-                    .as_ref()
-                    .ok_or_else(|| status::missing("filter.predicate"))?
-                {
-                    P::Sender(sender) => Predicate::Sender(status::address(
-                        "filter.sender",
-                        sender.address.as_deref(),
-                    )?),
-                    P::EmitModule(emit) => Predicate::EmitModule(Path::parse(
-                        "filter.emit_module",
-                        emit.module.as_deref(),
-                        2,
-                    )?),
-                    P::EventType(type_) => {
-                        Predicate::EventType(TypePattern::parse(type_.event_type.as_deref())?)
-                    }
-                    _ => {
-                        return Err(Status::unimplemented(
-                            "filter: this predicate is not supported",
-                        ));
-                    }
+            literals(&term.literals, |literal| {
+                let predicate = match given(literal.predicate.as_ref())? {
+                    P::Sender(sender) => Predicate::sender(sender.address.as_deref())?,
+                    P::EmitModule(emit) => Predicate::emit_module(emit.module.as_deref())?,
+                    P::EventType(type_) => Predicate::event_type(type_.event_type.as_deref())?,
+                    _ => return Err(unsupported()),
                 };
-                Ok(Literal {
-                    negated: literal.negated,
-                    predicate,
-                })
-            });
-            literals.collect::<Result<Vec<_>, Status>>()
+                Ok((literal.negated, predicate))
+            })
         });
         Self::bounded(terms.collect::<Result<_, _>>()?)
     }
@@ -96,16 +75,9 @@ impl Filter {
             return Ok(Self::default());
         };
         let terms = filter.terms.iter().map(|term| {
-            let literals = term.literals.iter().map(|literal| {
-                let predicate = match literal
-                    .predicate
-                    .as_ref()
-                    .ok_or_else(|| status::missing("filter.predicate"))?
-                {
-                    P::Sender(sender) => Predicate::Sender(status::address(
-                        "filter.sender",
-                        sender.address.as_deref(),
-                    )?),
+            literals(&term.literals, |literal| {
+                let predicate = match given(literal.predicate.as_ref())? {
+                    P::Sender(sender) => Predicate::sender(sender.address.as_deref())?,
                     P::AffectedAddress(of) => Predicate::AffectedAddress(status::address(
                         "filter.affected_address",
                         of.address.as_deref(),
@@ -119,27 +91,13 @@ impl Filter {
                         call.function.as_deref(),
                         3,
                     )?),
-                    P::EmitModule(emit) => Predicate::EmitModule(Path::parse(
-                        "filter.emit_module",
-                        emit.module.as_deref(),
-                        2,
-                    )?),
-                    P::EventType(type_) => {
-                        Predicate::EventType(TypePattern::parse(type_.event_type.as_deref())?)
-                    }
+                    P::EmitModule(emit) => Predicate::emit_module(emit.module.as_deref())?,
+                    P::EventType(type_) => Predicate::event_type(type_.event_type.as_deref())?,
                     P::PackageWrite(_) => Predicate::PackageWrite,
-                    _ => {
-                        return Err(Status::unimplemented(
-                            "filter: this predicate is not supported",
-                        ));
-                    }
+                    _ => return Err(unsupported()),
                 };
-                Ok(Literal {
-                    negated: literal.negated,
-                    predicate,
-                })
-            });
-            literals.collect::<Result<Vec<_>, Status>>()
+                Ok((literal.negated, predicate))
+            })
         });
         Self::bounded(terms.collect::<Result<_, _>>()?)
     }
@@ -167,9 +125,7 @@ impl Filter {
     pub(super) fn matches_event(&self, event: &Event) -> bool {
         self.holds(|predicate| match predicate {
             Predicate::Sender(sender) => event.sender == *sender,
-            Predicate::EmitModule(path) => path.matches(event.package_id, &[event.module.as_str()]),
-            Predicate::EventType(pattern) => pattern.matches(&event.type_),
-            _ => false,
+            other => other.matches(event),
         })
     }
 
@@ -187,15 +143,10 @@ impl Filter {
                 .outputs
                 .iter()
                 .any(|object| matches!(object.data(), ObjectData::Package(_))),
-            of_event => executed.events.as_ref().is_some_and(|events| {
-                events.0.iter().any(|event| match of_event {
-                    Predicate::EmitModule(path) => {
-                        path.matches(event.package_id, &[event.module.as_str()])
-                    }
-                    Predicate::EventType(pattern) => pattern.matches(&event.type_),
-                    _ => false,
-                })
-            }),
+            of_event => executed
+                .events
+                .as_ref()
+                .is_some_and(|events| events.0.iter().any(|event| of_event.matches(event))),
         })
     }
 
@@ -214,6 +165,49 @@ impl Filter {
                     .all(|literal| predicate(&literal.predicate) != literal.negated)
             })
     }
+}
+
+impl Predicate {
+    fn sender(address: Option<&str>) -> Result<Self, Status> {
+        status::address("filter.sender", address).map(Self::Sender)
+    }
+
+    fn emit_module(path: Option<&str>) -> Result<Self, Status> {
+        Path::parse("filter.emit_module", path, 2).map(Self::EmitModule)
+    }
+
+    fn event_type(text: Option<&str>) -> Result<Self, Status> {
+        TypePattern::parse(text).map(Self::EventType)
+    }
+
+    /// Whether an event is what a predicate about events asks for.
+    fn matches(&self, event: &Event) -> bool {
+        match self {
+            Self::EmitModule(path) => path.matches(event.package_id, &[event.module.as_str()]),
+            Self::EventType(pattern) => pattern.matches(&event.type_),
+            _ => false,
+        }
+    }
+}
+
+/// The literals of one term; `read` tells whether one is negated, and its predicate.
+fn literals<L>(
+    given: &[L],
+    read: impl Fn(&L) -> Result<(bool, Predicate), Status>,
+) -> Result<Vec<Literal>, Status> {
+    let literal = |literal| {
+        let (negated, predicate) = read(literal)?;
+        Ok(Literal { negated, predicate })
+    };
+    given.iter().map(literal).collect()
+}
+
+fn given<P>(predicate: Option<&P>) -> Result<&P, Status> {
+    predicate.ok_or_else(|| status::missing("filter.predicate"))
+}
+
+fn unsupported() -> Status {
+    Status::unimplemented("filter: this predicate is not supported")
 }
 
 /// Addresses that owned an object before or after.

@@ -25,7 +25,7 @@ use super::{
     Frames, Reply, Services,
     filter::Filter,
     headers::CHAIN_NAME,
-    page::{self, Budget},
+    page,
     query::{End, Frame, Matcher, Position, Range, Scan},
     render, status,
 };
@@ -79,18 +79,13 @@ impl LedgerService for Services {
         let mask = object_mask(request.read_mask.as_ref())?;
         bounded("requests", request.requests.len())?;
         let objects = self.node.read(|ledger| {
-            let mut budget = Budget::default();
-            let get = |request| match object(ledger, request, &mask) {
-                _ if budget.is_spent() => {
-                    GetObjectResult::new_error(status::embedded(&page::beyond()))
-                }
-                Ok(object) => {
-                    budget.spend(&object);
-                    GetObjectResult::new_object(object)
-                }
+            let objects = request.requests.iter();
+            let objects = page::batch(objects.map(|request| object(ledger, request, &mask)));
+            let result = |found| match found {
+                Ok(object) => GetObjectResult::new_object(object),
                 Err(error) => GetObjectResult::new_error(status::embedded(&error)),
             };
-            request.requests.iter().map(get).collect()
+            objects.map(result).collect()
         });
         Ok(BatchGetObjectsResponse::new(objects.await?).into())
     }
@@ -117,18 +112,13 @@ impl LedgerService for Services {
         let mask = transaction_mask(request.read_mask.as_ref())?;
         bounded("digests", request.digests.len())?;
         let transactions = self.node.read(|ledger| {
-            let mut budget = Budget::default();
-            let get = |digest: &String| match transaction(ledger, Some(digest), &mask) {
-                _ if budget.is_spent() => {
-                    GetTransactionResult::new_error(status::embedded(&page::beyond()))
-                }
-                Ok(transaction) => {
-                    budget.spend(&transaction);
-                    GetTransactionResult::new_transaction(transaction)
-                }
+            let digests = request.digests.iter();
+            let found = digests.map(|digest| transaction(ledger, Some(digest), &mask));
+            let result = |found| match found {
+                Ok(transaction) => GetTransactionResult::new_transaction(transaction),
                 Err(error) => GetTransactionResult::new_error(status::embedded(&error)),
             };
-            request.digests.iter().map(get).collect()
+            page::batch(found).map(result).collect()
         });
         Ok(BatchGetTransactionsResponse::new(transactions.await?).into())
     }

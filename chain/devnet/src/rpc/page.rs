@@ -67,11 +67,19 @@ impl Budget {
     }
 }
 
-/// What a batch answers for entries beyond the size of a response.
-pub(super) fn beyond() -> Status {
-    Status::resource_exhausted(format!(
-        "the response is longer than {RESPONSE_BYTES} bytes; ask for the rest again"
-    ))
+/// Answers until they fill a response; what comes after is refused.
+pub(super) fn batch<M: Message>(
+    answers: impl Iterator<Item = Result<M, Status>>,
+) -> impl Iterator<Item = Result<M, Status>> {
+    let mut budget = Budget::default();
+    answers.map(move |answer| {
+        if budget.is_spent() {
+            return Err(Status::resource_exhausted(format!(
+                "the response is longer than {RESPONSE_BYTES} bytes; ask for the rest again"
+            )));
+        }
+        answer.inspect(|message| budget.spend(message))
+    })
 }
 
 #[cfg(test)]

@@ -279,11 +279,7 @@ fn bcs_value(type_: &TypeTag, bytes: &[u8]) -> Bcs {
 
 /// What is known about a currency from its metadata and treasury objects.
 fn coin_info(ledger: &Ledger, currency: &StructTag) -> Option<GetCoinInfoResponse> {
-    let find = |module, name| {
-        ledger
-            .objects()
-            .find_framework_object(module, name, currency)
-    };
+    let find = |module, name| ledger.objects().of_currency(module, name, currency);
     let mut response = GetCoinInfoResponse::default();
     response.coin_type = Some(currency.to_string());
     if let Some(object) = find("coin_registry", "Currency") {

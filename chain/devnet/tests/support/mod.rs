@@ -1,6 +1,5 @@
 //! What the tests share: a running chain, a funded account, the compiled test package.
 
-#![allow(dead_code, reason = "each test file uses its part")]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -108,6 +107,14 @@ impl World {
     pub(crate) fn builder(&self) -> TransactionBuilder {
         let mut builder = TransactionBuilder::new();
         builder.set_sender(self.address());
+        builder
+    }
+
+    /// A call of a function of the test package that takes one number.
+    pub(crate) fn call(&self, stall: &Stall, function: &str, number: u64) -> TransactionBuilder {
+        let mut builder = self.builder();
+        let number = builder.pure(&number);
+        builder.move_call(stall.function(function), vec![number]);
         builder
     }
 

@@ -87,6 +87,8 @@ public fun price(stall: &Stall, name: String): u64 {
     stall.prices[name]
 }
 
+public fun refuse() { abort ETooCheap }
+
 public struct Closed has copy, drop { till: u64 }
 
 public fun close(stall: &Stall): u64 {
