@@ -99,7 +99,7 @@ impl State {
     /// Asks for something that changes nothing.
     pub(super) fn look(&self, run: &mut Run, who: Address) {
         let staking = |function| result("staking", function, vec![object(self.staking)]);
-        match run.dice.below(16) {
+        match run.dice.below(19) {
             0 => Self::look_at(
                 run,
                 "system",
@@ -192,8 +192,8 @@ impl State {
     }
 
     fn look_at_owned(&self, run: &mut Run, who: Address) {
-        let (module, name, functions): (_, _, &[&'static str]) = match run.dice.below(3) {
-            0 => (
+        let (module, name, functions): (_, _, &[&'static str]) = match run.dice.below(4) {
+            0 | 1 => (
                 "blob",
                 "Blob",
                 &[
@@ -206,7 +206,7 @@ impl State {
                     "storage",
                 ],
             ),
-            1 => (
+            2 => (
                 "resource",
                 "Storage",
                 &["start_epoch", "end_epoch", "bytes"],

@@ -134,11 +134,11 @@ impl Target for Floe {
         match run.dice.below(40) {
             0 => state.change_coins(run, who),
             1 => state.initialize_again(run),
-            2..12 => state.conduct(run),
-            12..20 => state.operate(run, who),
-            20..26 => state.delegate(run, who),
-            26..37 => state.store(run, who),
-            37 | 38 => state.look(run, who),
+            2..11 => state.conduct(run),
+            11..18 => state.operate(run, who),
+            18..24 => state.delegate(run, who),
+            24..35 => state.store(run, who),
+            35..39 => state.look(run, who),
             _ if run.is_ending() => state.supersede(run),
             _ => state.settle(run),
         }

@@ -17,10 +17,10 @@ const MIB: u64 = 1 << 20;
 impl State {
     /// What customers do.
     pub(super) fn store(&self, run: &mut Run, who: Address) {
-        match run.dice.below(24) {
-            0..4 => self.reserve(run, who),
-            4..9 => self.register(run, who),
-            9..12 => self.certify(run),
+        match run.dice.below(27) {
+            0..3 => self.reserve(run, who),
+            3..7 => self.register(run, who),
+            7..12 => self.certify(run),
             12 | 13 => self.extend(run),
             14 => self.extend_with(run),
             15 => self.end(run),
@@ -158,7 +158,7 @@ impl State {
         let end = u32::from_le_bytes(rest[..4].try_into().unwrap());
         let bytes = u64::from_le_bytes(rest[4..].try_into().unwrap());
         let storage = match self.purse(run, owner) {
-            Some(purse) if !run.dice.one_in(4) => {
+            Some(purse) if !run.is_ending() && !run.dice.one_in(4) => {
                 let arguments = vec![
                     object(self.system),
                     pure(bytes),
@@ -258,18 +258,23 @@ impl State {
             return;
         };
         let funds = split(purse, run.dice.below(1 << 20));
-        match (run.dice.below(4), shared) {
-            (0, Some(shared)) => {
+        match (run.dice.below(5), shared) {
+            (0 | 1, Some(shared)) => {
                 let arguments = vec![object(shared), funds];
                 perform(run, who, "shared_blob", "fund", arguments);
             }
-            (1, Some(shared)) => {
+            (2 | 3, Some(shared)) => {
                 let epochs = run.dice.pick(&[1, 1, 2]).unwrap();
                 let arguments = vec![object(shared), object(self.system), u32_(epochs)];
                 perform(run, who, "shared_blob", "extend_shared", arguments);
             }
             _ => {
-                if let Some(blob) = owned(run, who, "blob", "Blob") {
+                // Mostly one that is certified, as its option says, unless a failure is sought.
+                let mut blobs = run.ledger.owned(Owner::Address(who), "blob", "Blob");
+                if !run.is_ending() && !run.dice.one_in(5) {
+                    blobs.retain(|blob| run.ledger.objects()[blob].contents[79] == 1);
+                }
+                if let Some(blob) = run.dice.pick(&blobs) {
                     let arguments = vec![object(blob), funds, Arg::Context];
                     perform(run, who, "shared_blob", "share", arguments);
                 }
