@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     control::{Control, PeerCounts},
     health,
+    keeper::ScrubProgress,
     node::Node,
 };
 
@@ -49,6 +50,7 @@ pub struct Status {
     cursor: String,
     alarm: Option<String>,
     peers: Option<PeerCounts>,
+    scrub: ScrubProgress,
     shards: Vec<ShardStatus>,
 }
 
@@ -176,6 +178,7 @@ fn status_of(node: &Node) -> Result<Status, floe_storage::IndexError> {
         cursor: view.cursor.to_string(),
         alarm: view.alarm.map(|alarm| alarm.to_string()),
         peers: None,
+        scrub: node.scrub(),
         shards,
     })
 }

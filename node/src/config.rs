@@ -46,6 +46,11 @@ pub struct NodeConfig {
     #[toml_example(nesting)]
     #[serde(default)]
     pub limits: Limits,
+
+    /// What the node does to its disk besides serving.
+    #[toml_example(nesting)]
+    #[serde(default)]
+    pub upkeep: Upkeep,
 }
 
 /// Only what cannot be read from the chain itself: packages, staking and shard count are.
@@ -265,6 +270,21 @@ impl Default for Limits {
     }
 }
 
+/// Reading everything again finds what a disk has lost before somebody needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TomlExample)]
+#[serde(deny_unknown_fields, default)]
+pub struct Upkeep {
+    /// How long one reading of everything takes, in hours; 0 is as fast as the disk can.
+    #[toml_example(default = 336)]
+    pub scrub_hours: u32,
+}
+
+impl Default for Upkeep {
+    fn default() -> Self {
+        Self { scrub_hours: 336 }
+    }
+}
+
 impl Limits {
     /// How long a stopping node waits for requests in flight.
     pub fn drain(&self) -> Duration {
@@ -382,6 +402,7 @@ mod tests {
     fn the_example_is_a_valid_configuration_with_the_defaults() {
         let config = load(&NodeConfig::example()).expect("the example parses");
         assert_eq!(config.limits, Limits::default());
+        assert_eq!(config.upkeep, Upkeep::default());
         assert_eq!(config.admin, AdminConfig::default());
         assert!(config.keys.identity.ends_with("identity.key"));
         assert!(

@@ -2,7 +2,8 @@
 //!
 //! Tasks, all under one [`supervisor::Supervisor`]: the follower (checkpoints into the ledger, view
 //! of the epoch), the epoch driver (steps that are due), the data plane (answers peers), the
-//! control plane (finds peers, gossips), the admin door. They share [`Node`] and learn of each other's work through its view.
+//! control plane (finds peers, gossips), the keeper (re-reads the disk, collects, compacts), the
+//! admin door. They share [`Node`] and learn of each other's work through its view.
 
 pub mod admin;
 pub mod config;
@@ -10,6 +11,7 @@ pub mod control;
 pub mod epoch;
 pub mod follower;
 pub mod health;
+mod keeper;
 mod node;
 mod retry;
 pub mod run;
@@ -17,4 +19,5 @@ pub mod service;
 pub mod supervisor;
 pub mod view;
 
+pub use keeper::ScrubProgress;
 pub use node::Node;

@@ -16,6 +16,7 @@ use floe_storage::{BlobStatus, IndexError, Storage};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
+    keeper::ScrubProgress,
     supervisor::with_causes,
     view::{ChainView, Membership},
 };
@@ -32,6 +33,7 @@ pub struct Node {
     codec: Codec,
     protocol_key: BlsSecretKey,
     view: watch::Sender<ChainView>,
+    scrub: watch::Sender<ScrubProgress>,
     blocking: Arc<Semaphore>,
 }
 
@@ -87,6 +89,7 @@ impl Node {
             codec,
             protocol_key,
             view: watch::Sender::new(view),
+            scrub: watch::Sender::default(),
             blocking: Arc::new(Semaphore::new(BLOCKING_TASKS)),
         }))
     }
@@ -137,6 +140,16 @@ impl Node {
             "the chain's alarm is raised: reads go on, nothing is signed"
         );
         self.update_view(|view| view.alarm = Some(reason.into()));
+    }
+
+    /// How far the re-reading of the disk is.
+    #[must_use]
+    pub fn scrub(&self) -> ScrubProgress {
+        *self.scrub.borrow()
+    }
+
+    pub(crate) fn update_scrub(&self, change: impl FnOnce(&mut ScrubProgress)) {
+        self.scrub.send_modify(change);
     }
 
     pub(crate) fn membership_of(&self, committee: Committee) -> Arc<Membership> {

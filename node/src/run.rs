@@ -30,9 +30,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, AdminError},
-    config::{NetworkConfig, NodeConfig},
+    config::{NetworkConfig, NodeConfig, Upkeep},
     control::{self, Archive, ChainSlot, ControlError, ControlParts, Directory},
-    epoch, follower,
+    epoch, follower, keeper,
     node::Node,
     retry::Backoff,
     service::NodeService,
@@ -106,6 +106,8 @@ pub struct Parts {
     pub admin: Option<TcpListener>,
     /// Bytes of requests and answers in memory.
     pub request_memory: u64,
+    /// How the store is kept in order.
+    pub upkeep: Upkeep,
 }
 
 /// The chain as a node uses it.
@@ -135,6 +137,7 @@ pub fn serve(
         control,
         admin,
         request_memory,
+        upkeep,
     } = parts;
     let half = usize::try_from(request_memory / 2).unwrap_or(usize::MAX);
     let settings = ServerSettings {
@@ -168,6 +171,9 @@ pub fn serve(
         }
         None => None,
     };
+    let token = || supervisor.token();
+    supervisor.start("scrub", keeper::scrub(Arc::clone(&node), upkeep, token()));
+    supervisor.start("collect", keeper::collect(Arc::clone(&node), token()));
     if let Some(listener) = admin {
         let mut metrics = Registry::with_prefix("floe");
         plane.metrics().register(&mut metrics);
@@ -332,6 +338,7 @@ async fn assemble(config: &NodeConfig) -> Result<(Parts, Wallet, Option<SuiChain
         control: Some(control_parts(&config.network, identity)),
         admin: Some(admin::open(config.admin.listen).await?),
         request_memory: config.limits.request_memory_bytes(),
+        upkeep: config.upkeep,
     };
     Ok((parts, wallet, chain))
 }

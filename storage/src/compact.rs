@@ -106,6 +106,16 @@ pub enum SpaceError {
 }
 
 impl Storage {
+    /// Bytes of all volumes: live slivers and what is not collected or compacted yet.
+    pub fn volume_bytes(&self) -> Result<u64, IndexError> {
+        let rows = self
+            .snapshot()?
+            .volumes()?
+            .page(None, usize::MAX, |_| true)?;
+        let kept = rows.iter().filter(|(_, row)| !row.removed);
+        Ok(kept.map(|(_, row)| row.len).sum())
+    }
+
     /// What compaction would do now.
     pub fn plan_compaction(&self) -> Result<CompactionPlan, IndexError> {
         let rows = self

@@ -28,7 +28,7 @@ use floe_chain::{
     },
 };
 use floe_codec::ShardCount;
-use floe_node::config::{AdminConfig, ChainConfig, KeyPaths, Limits, NodeConfig};
+use floe_node::config::{AdminConfig, ChainConfig, KeyPaths, Limits, NodeConfig, Upkeep};
 use floe_p2p::{control::record::Bootstrap, identity::Identity};
 use serde::{Deserialize, Serialize};
 
@@ -417,6 +417,7 @@ fn write_node(
             listen: local(ports.admin),
         },
         limits: Limits::default(),
+        upkeep: Upkeep::default(),
     };
     let text = toml::to_string(&config).expect("plain data is always TOML");
     write(&dir.join("node.toml"), &text)

@@ -8,6 +8,8 @@ mod metadata;
 mod sliver;
 mod symbols;
 
+pub(crate) use sliver::sliver_index;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -94,6 +96,16 @@ impl NodeService {
         }
     }
 
+    /// Writing and confirming are for the epoch that the node believes current.
+    fn check_epoch(&self, call: &Call) -> Answer<()> {
+        let epoch = self.node.view().epoch;
+        if call.epoch == epoch {
+            Ok(())
+        } else {
+            Err(Status::WrongEpoch { epoch }.into())
+        }
+    }
+
     fn not_registered(&self) -> Refusal {
         Status::NotRegistered {
             cursor: self.node.view().cursor,
@@ -105,19 +117,21 @@ impl NodeService {
 impl Service for NodeService {
     async fn put_metadata(
         &self,
-        _call: &Call,
+        call: &Call,
         request: PutMetadata,
         payload: &mut Payload,
     ) -> Answer<()> {
+        self.check_epoch(call)?;
         self.take_metadata(&request, payload).await
     }
 
     async fn put_sliver(
         &self,
-        _call: &Call,
+        call: &Call,
         request: PutSliver,
         payload: &mut Payload,
     ) -> Answer<PutSliverReply> {
+        self.check_epoch(call)?;
         self.take_slivers(&request, payload).await
     }
 
@@ -147,7 +161,8 @@ impl Service for NodeService {
         self.blob_status(request).await
     }
 
-    async fn confirm(&self, _call: &Call, request: Confirm) -> Answer<ConfirmReply> {
+    async fn confirm(&self, call: &Call, request: Confirm) -> Answer<ConfirmReply> {
+        self.check_epoch(call)?;
         self.confirm_blob(request.blob, request.object).await
     }
 

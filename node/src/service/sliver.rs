@@ -176,7 +176,7 @@ fn verify(
 }
 
 /// Which sliver of an axis a shard keeps.
-pub(super) fn sliver_index(
+pub(crate) fn sliver_index(
     blob: &BlobId,
     layout: &BlobLayout,
     shard: ShardIndex,
