@@ -159,6 +159,13 @@ impl PeerBook {
         }
     }
 
+    /// The peer did not answer in the time it takes by what was measured, and the call was given up
+    /// because others had answered: a peer that went away must not have to be waited for again and
+    /// again, each time for as long as a deadline allows.
+    pub fn late(&self, peer: &PeerId, now: Instant) {
+        self.update(peer, now, |stats| stats.failed(now));
+    }
+
     fn update(&self, peer: &PeerId, now: Instant, change: impl FnOnce(&mut PeerStats)) {
         let mut peers = self.lock();
         if peers.len() >= Self::MAX_PEERS && !peers.contains_key(peer) {

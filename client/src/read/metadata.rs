@@ -1,7 +1,7 @@
 //! Finding a segment's metadata: any node may have it, and it verifies against the blob id alone.
 //! Also where it is decided that a blob does not exist: only on the word of enough shards.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use floe_chain::{
     committee::MemberIndex,
@@ -16,7 +16,10 @@ use floe_p2p::{
         message::{GetMetadata, SegmentRange},
     },
 };
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
 use super::error::ReadError;
 use crate::{network::Network, store::options};
@@ -59,36 +62,73 @@ pub(super) async fn find(
         inconsistent: Tally::new(&network.committee),
         failures: Vec::new(),
     };
-    let mut asks = JoinSet::new();
-    let ask = |asks: &mut JoinSet<_>, member: MemberIndex| {
-        let (peers, network) = (peers.clone(), Arc::clone(network));
-        asks.spawn(async move { (member, one(&peers, &network, member, blob, segment).await) });
+    let mut asks = Asks {
+        peers,
+        network,
+        blob,
+        segment,
+        tasks: JoinSet::new(),
+        waiting: BTreeMap::new(),
     };
     let mut rest = order.iter().copied();
     rest.by_ref()
         .take(FIRST)
-        .for_each(|member| ask(&mut asks, member));
+        .for_each(|member| asks.ask(member));
     loop {
-        let answer = match timeout(HEDGE, asks.join_next()).await {
+        let answer = match timeout(HEDGE, asks.tasks.join_next()).await {
             Ok(Some(Ok(answer))) => answer,
             Ok(Some(Err(panicked))) => return Err(ReadError::Task(panicked.to_string())),
             Ok(None) => return Err(words.conclude(network, blob, segment)),
             Err(_) => {
-                rest.by_ref()
-                    .take(1)
-                    .for_each(|member| ask(&mut asks, member));
+                rest.by_ref().take(1).for_each(|member| asks.ask(member));
                 continue;
             }
         };
+        asks.waiting.remove(&answer.0);
         match answer {
-            (_, Word::Found(metadata)) => return Ok(*metadata),
+            (_, Word::Found(metadata)) => {
+                asks.blame_late();
+                return Ok(*metadata);
+            }
             (member, word) => {
                 words.add(network, member, word);
                 if let Some(end) = words.decided(network, blob, segment) {
                     return Err(end);
                 }
                 // Somebody had nothing: now everybody's word counts.
-                rest.by_ref().for_each(|member| ask(&mut asks, member));
+                rest.by_ref().for_each(|member| asks.ask(member));
+            }
+        }
+    }
+}
+
+/// Questions on their way. Dropped, they are not waited for any more.
+struct Asks<'a> {
+    peers: &'a DataClient,
+    network: &'a Arc<Network>,
+    blob: BlobId,
+    segment: SegmentIndex,
+    tasks: JoinSet<(MemberIndex, Word)>,
+    /// Who has not answered, asked when.
+    waiting: BTreeMap<MemberIndex, Instant>,
+}
+
+impl Asks<'_> {
+    fn ask(&mut self, member: MemberIndex) {
+        let (peers, network) = (self.peers.clone(), Arc::clone(self.network));
+        let (blob, segment) = (self.blob, self.segment);
+        self.waiting.insert(member, Instant::now());
+        self.tasks
+            .spawn(async move { (member, one(&peers, &network, member, blob, segment).await) });
+    }
+
+    /// Remembers who did not answer in time, so that others are asked first next time.
+    fn blame_late(&self) {
+        let now = Instant::now();
+        for (member, since) in &self.waiting {
+            if now.duration_since(*since) >= HEDGE {
+                let peer = &self.network.address(*member).peer;
+                self.peers.peers().late(peer, now);
             }
         }
     }

@@ -256,7 +256,13 @@ impl SegmentReader {
                             .or_default()
                             .spawn(request.run(to.clone()));
                     }
-                    Output::Cancel(source) => drop(requests.remove(&source)),
+                    Output::Cancel(source) => {
+                        if fetch.is_late(source) {
+                            let peer = &network.address(member(source)).peer;
+                            self.client.peers.peers().late(peer, Instant::now());
+                        }
+                        requests.remove(&source);
+                    }
                     Output::Done => return Ok(()),
                     Output::Impossible { .. } => return Err(failures),
                 }

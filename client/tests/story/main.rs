@@ -159,6 +159,27 @@ async fn wrong_slivers_are_refused_and_their_sender_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_fell_silent_are_not_waited_for_again_and_again() {
+    const READS: usize = 40;
+    let world = World::new(10).await;
+    let bytes = sample(500_000);
+    let stored = world.store(bytes.clone()).await.unwrap();
+    let client = world.client();
+    world.set_fault(0..3, Fault::Silent);
+    for _ in 0..READS {
+        let read = world.read_with(&client, stored.blob, ByteRange::All).await;
+        assert!(read.unwrap() == bytes);
+    }
+    for node in &world.nodes[..3] {
+        let ignored = node.node.state().ignored;
+        assert!(
+            ignored < READS / 2,
+            "asked {ignored} times in {READS} reads"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn forged_confirmations_count_for_nothing() {
     let world = World::new(10).await;
     world.set_fault(0..3, Fault::ForgedConfirmation);

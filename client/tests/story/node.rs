@@ -43,6 +43,8 @@ pub(crate) enum Fault {
     Hold,
     /// Flips a bit in every sliver it serves, and in every symbol.
     Garbage,
+    /// Takes requests for what it holds and never answers, like a machine that was switched off.
+    Silent,
     /// Signs something else than what it holds.
     ForgedConfirmation,
 }
@@ -60,6 +62,8 @@ pub(crate) struct State {
     /// Slivers and symbols that readers asked for.
     pub(crate) served: u64,
     pub(crate) symbols: u64,
+    /// Requests it got while it was silent.
+    pub(crate) ignored: usize,
 }
 
 #[derive(Clone)]
@@ -75,6 +79,19 @@ pub(crate) struct MemoryNode {
 impl MemoryNode {
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+
+    /// Never returns while the node is silent.
+    async fn speak(&self) {
+        let silent = {
+            let mut state = self.state();
+            let silent = state.fault == Fault::Silent;
+            state.ignored += usize::from(silent);
+            silent
+        };
+        if silent {
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn registered(&self, object: ObjectId) -> Answer<Registration> {
@@ -223,6 +240,7 @@ impl Service for MemoryNode {
     }
 
     async fn get_metadata(&self, _: &Call, request: GetMetadata, items: &mut Items) -> Answer<()> {
+        self.speak().await;
         for segment in request.segments.iter() {
             let found = self.state().metadata.get(&(request.blob, segment)).cloned();
             match found {
@@ -237,6 +255,7 @@ impl Service for MemoryNode {
     }
 
     async fn get_sliver(&self, _: &Call, request: GetSliver, items: &mut Items) -> Answer<()> {
+        self.speak().await;
         for index in 0..u32::try_from(request.items()).unwrap() {
             let (segment, shard) = request.item(index).unwrap();
             let key = (request.blob, segment, shard, request.axis);

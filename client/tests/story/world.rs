@@ -165,7 +165,16 @@ impl World {
     }
 
     pub(crate) async fn read(&self, blob: BlobId, range: ByteRange) -> Result<Vec<u8>, ReadError> {
-        let mut reader = self.client().read(blob, range, self.listener()).await?;
+        self.read_with(&self.client(), blob, range).await
+    }
+
+    pub(crate) async fn read_with(
+        &self,
+        client: &Client,
+        blob: BlobId,
+        range: ByteRange,
+    ) -> Result<Vec<u8>, ReadError> {
+        let mut reader = client.read(blob, range, self.listener()).await?;
         let mut all = Vec::new();
         while let Some(bytes) = reader.next().await {
             all.extend_from_slice(&bytes?);
@@ -246,6 +255,7 @@ impl Node {
                 id: receipt.node().unwrap_or(NodeId::from_bytes([0; 32])),
                 epoch: Epoch::ZERO,
                 fault: Fault::None,
+                ignored: 0,
                 metadata: Default::default(),
                 slivers: Default::default(),
                 proofs: Default::default(),
