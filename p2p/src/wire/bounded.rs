@@ -91,6 +91,13 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T,
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
                 let declared = seq.size_hint().unwrap_or(0);
+                if cfg!(sabotage = "unbounded_vec") {
+                    let mut values = Vec::with_capacity(declared);
+                    while let Some(value) = seq.next_element()? {
+                        values.push(value);
+                    }
+                    return Ok(values);
+                }
                 if declared > MAX {
                     return Err(A::Error::invalid_length(declared, &self));
                 }
