@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Injects faults into networks of real processes and prints which promises held, row by row.
+#   testnet/faults.sh ROW...|all [--quick] [--seed N] [--json] [--keep]
+#   --quick      fewer trials: everything within 8 minutes
+#   --seed N     what is drawn at random follows from this number (default 1)
+#   --json       one line of JSON for each row
+#   --keep       keep the networks' folders and say where they are
+#   --no-build   use the binaries that are there
+# Rows: F02 to F15, F21, F22, F28, hostile, resume, memory. Power cuts, full disks, failing system calls
+# and memory limits need root on Linux; rows that cannot be run are SKIPPED, which is not passed.
+
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+
+build=true arguments=()
+for argument in "$@"; do
+  case "$argument" in
+    --no-build) build=false ;;
+    -h | --help) usage_of "$0"; exit 0 ;;
+    *) arguments+=("$argument") ;;
+  esac
+done
+[ ${#arguments[@]} -gt 0 ] || { usage_of "$0" >&2; exit 2; }
+cd "$root"
+if $build; then
+  chain/move/build.sh >&2
+  cargo build --release --locked --quiet -p floe -p floe-faults
+fi
+target=${CARGO_TARGET_DIR:-$root/target}
+faults=$target/release/floe-faults
+[ -x "$faults" ] || faults=$target/debug/floe-faults
+[ -x "$faults" ] || die "no $faults: leave out --no-build"
+FLOE_BIN=${FLOE_BIN:-$(floe_bin)} exec "$faults" "${arguments[@]}"

@@ -1,0 +1,152 @@
+//! Injects faults into a network of real processes and tells which promises held.
+//!
+//! Driven by `testnet/faults.sh`. One row of the fault matrix is one file or function under `row/`;
+//! this file chooses rows, detects what the machine lacks, and prints the table.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command for people and programs"
+)]
+
+mod audit;
+mod disk;
+mod facility;
+mod inject;
+mod load;
+mod process;
+mod report;
+mod row;
+mod world;
+
+use std::{path::PathBuf, process::ExitCode, time::Instant};
+
+use clap::Parser;
+
+use crate::{
+    report::{Outcome, RowResult},
+    row::{ROWS, Row},
+};
+
+/// What the harness itself could not do; faults never end in one of these.
+pub(crate) type Attempt<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Faults against a local network of ten storage nodes, and what came of the promises.
+#[derive(Debug, Parser)]
+#[command(name = "testnet/faults.sh")]
+struct Args {
+    /// Rows by their names, or `all`
+    #[arg(required = true, value_name = "ROW|all")]
+    rows: Vec<String>,
+    /// Fewer trials: all rows within 8 minutes
+    #[arg(long)]
+    quick: bool,
+    /// What is drawn at random follows from this number
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// One line of JSON for each row instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Keep the networks' folders and say where they are
+    #[arg(long)]
+    keep: bool,
+    /// The `floe` binary under test
+    #[arg(long, env = "FLOE_BIN")]
+    floe: PathBuf,
+    /// The compiled contracts
+    #[arg(long, default_value = "target/move")]
+    packages: PathBuf,
+}
+
+/// What every row is given.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) floe: PathBuf,
+    pub(crate) packages: PathBuf,
+    pub(crate) dir: PathBuf,
+    pub(crate) seed: u64,
+    pub(crate) quick: bool,
+}
+
+impl Settings {
+    /// One of two numbers: for the quick form, and for the full one.
+    pub(crate) fn either<T>(&self, quick: T, full: T) -> T {
+        if self.quick { quick } else { full }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let wanted: Vec<&Row> = if args.rows.iter().any(|row| row == "all") {
+        ROWS.iter().collect()
+    } else {
+        let known = |name: &String| ROWS.iter().find(|row| row.id.eq_ignore_ascii_case(name));
+        match args
+            .rows
+            .iter()
+            .map(|name| known(name).ok_or(name))
+            .collect()
+        {
+            Ok(rows) => rows,
+            Err(name) => {
+                let names: Vec<_> = ROWS.iter().map(|row| row.id).collect();
+                eprintln!("no row '{name}'; there are {}", names.join(" "));
+                return ExitCode::from(2);
+            }
+        }
+    };
+    if !args.json {
+        println!("{}", RowResult::HEAD);
+    }
+    let mut good = true;
+    let mut details = Vec::new();
+    for row in wanted {
+        let result = run(row, &args).await;
+        good &= result.outcome != Outcome::Failed;
+        if args.json {
+            println!("{}", serde_json::to_string(&result).unwrap_or_default());
+        } else {
+            println!("{result}");
+        }
+        details.extend(result.details());
+    }
+    for line in details {
+        eprintln!("{line}");
+    }
+    if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+async fn run(row: &Row, args: &Args) -> RowResult {
+    if let Some(missing) = row.needs.iter().find_map(|need| need.missing()) {
+        return RowResult::skipped(row.id, row.title, missing);
+    }
+    let folder = match tempfile::Builder::new().prefix("floe-faults-").tempdir() {
+        Ok(folder) => folder,
+        Err(error) => return RowResult::skipped(row.id, row.title, error.to_string()),
+    };
+    let settings = Settings {
+        floe: std::path::absolute(&args.floe).unwrap_or_else(|_| args.floe.clone()),
+        packages: std::path::absolute(&args.packages).unwrap_or_else(|_| args.packages.clone()),
+        dir: folder.path().to_owned(),
+        seed: args.seed,
+        quick: args.quick,
+    };
+    let begun = Instant::now();
+    let mut findings = report::Findings::default();
+    if let Err(error) = (row.run)(&settings, &mut findings).await {
+        findings
+            .broken
+            .push(format!("the row could not be run: {error}"));
+    }
+    let mut result = findings.into_result(row.id, row.title);
+    result.seconds = begun.elapsed().as_secs();
+    if args.keep {
+        eprintln!("{}: {}", row.id, folder.keep().display());
+    }
+    result
+}
