@@ -259,7 +259,7 @@ impl SegmentReader {
                     Output::Cancel(source) => {
                         if fetch.is_late(source) {
                             let peer = &network.address(member(source)).peer;
-                            self.client.peers.peers().late(peer, Instant::now());
+                            self.tools.peers.peers().late(peer, Instant::now());
                         }
                         requests.remove(&source);
                     }

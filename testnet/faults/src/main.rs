@@ -102,7 +102,11 @@ async fn main() -> ExitCode {
     let mut good = true;
     let mut details = Vec::new();
     for row in wanted {
-        let result = run(row, &args).await;
+        let result = tokio::select! {
+            result = run(row, &args) => result,
+            // Dropped, a row kills its processes and unmounts its disks.
+            _ = tokio::signal::ctrl_c() => return ExitCode::from(130),
+        };
         good &= result.outcome != Outcome::Failed;
         if args.json {
             println!("{}", serde_json::to_string(&result).unwrap_or_default());

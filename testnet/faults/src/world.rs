@@ -19,7 +19,7 @@ use floe_p2p::{
     identity::Identity,
     plane::DataPlane,
     transport::quic::{QuicSettings, QuicTransport},
-    wire::TrafficClass,
+    wire::{Kind, TrafficClass},
 };
 use floe_testnet::local::{LocalSettings, NetworkFile, create};
 use rustix::process::Signal;
@@ -257,6 +257,19 @@ impl World {
     /// The port of a node's operator's door.
     pub(crate) fn admin(&self, node: usize) -> u16 {
         self.nodes.get(node).map_or(0, |node| node.admin)
+    }
+
+    /// Requests of a kind that a node has answered since it was started, well or not.
+    pub(crate) async fn answered(&self, node: usize, kind: Kind) -> u64 {
+        let label = format!(r#"kind="{}""#, kind.name().unwrap_or_default());
+        let page = http_get(self.admin(node), "/metrics")
+            .await
+            .unwrap_or_default();
+        let counts = page
+            .lines()
+            .filter(|line| line.starts_with("floe_data_requests_total") && line.contains(&label));
+        let numbers = counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+        numbers.sum()
     }
 
     /// The client of the folder, as `floe` itself uses it.

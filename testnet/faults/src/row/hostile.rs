@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use floe_chain::{epoch::Epoch, id::ObjectId};
+use floe_client::{disk::source::Source, progress::Silent, store::StoreOptions};
 use floe_codec::{Axis, BlobId, SegmentIndex, ShardIndex};
 use floe_p2p::{
     address::PeerAddress,
@@ -32,7 +33,7 @@ use crate::{
     inject::MemoryGroup,
     load::{Acked, Load, fill},
     report::Findings,
-    world::options,
+    world::{dialer, options},
 };
 
 /// Memory of the node under attack.
@@ -84,6 +85,10 @@ pub(super) async fn hostile(settings: &Settings, findings: &mut Findings) -> Att
         peak = peak.max(group.resident());
         findings.trial(seed, begun.elapsed(), wrong);
     }
+    let begun = Instant::now();
+    let (wrong, most) = flood(&stage, &group).await?;
+    peak = peak.max(most);
+    findings.trial(trial_seed(settings, rounds + 1), begun.elapsed(), wrong);
     let begun = Instant::now();
     let (wrong, most) = crowd(&target, &group).await?;
     peak = peak.max(most);
@@ -290,7 +295,11 @@ async fn wrong_identity(stage: &Stage, findings: &mut Findings) {
         addresses: real.addresses.clone(),
     };
     let options = options(&stage.world.network, Duration::from_secs(5));
-    let answer = stage.world.peers.health(&other, &options).await;
+    // A connection of its own: one that is open already proved who it is.
+    let answer = match dialer() {
+        Ok(peers) => peers.health(&other, &options).await,
+        Err(error) => return findings.broken.push(error.to_string()),
+    };
     findings.bar(
         matches!(answer, Err(CallError::Dial(DialError::WrongPeer { .. }))),
         format!(
@@ -451,6 +460,74 @@ async fn answer(mut recv: RecvStream) -> End {
         // An answer with items begins with a head, too; what does not is no refusal.
         Err(_) => End::Served,
     }
+}
+
+/// More bytes at once than the node has memory: slivers of a large blob, none of which is right. Each
+/// is taken in as memory allows, looked at, and refused.
+async fn flood(stage: &Stage, group: &MemoryGroup) -> Attempt<(Vec<String>, u64)> {
+    const SIZE: usize = 16 << 20;
+    const PEERS: usize = 20;
+    const PUTS: usize = 32;
+    let world = &stage.world;
+    let content = stage.book.content(u64::MAX, SIZE);
+    let writer = world.writers.first().ok_or("no writer")?;
+    let kept = StoreOptions {
+        epochs: 5,
+        deletable: true,
+        spooled: false,
+    };
+    let source = Source::Memory(content.clone());
+    let (stored, _tail) = writer.store(source, kept, Arc::new(Silent)).await?;
+    let commitment =
+        crate::audit::commitment(world, &content).ok_or("the blob cannot be encoded")?;
+    let size = commitment
+        .layout()
+        .segment(SegmentIndex(0))?
+        .sliver_size(Axis::Primary);
+    let shards: Vec<ShardIndex> = world
+        .network
+        .committee
+        .shards_of(world.member(VICTIM))
+        .collect();
+    let slivers: Vec<SliverKey> = shards
+        .iter()
+        .map(|&shard| SliverKey {
+            shard,
+            axis: Axis::Primary,
+        })
+        .collect();
+    let items = vec![Bytes::from(vec![0xA5; size]); slivers.len()];
+    let request = PutSliver {
+        blob: stored.blob,
+        object: stored.object,
+        segment: SegmentIndex(0),
+        metadata: false,
+        slivers: slivers.try_into()?,
+        confirm: true,
+    };
+    let normal = options(&world.network, Duration::from_secs(25));
+    let mut puts = JoinSet::new();
+    for _ in 0..PEERS {
+        let peers = dialer()?;
+        for _ in 0..PUTS {
+            let (peers, request, items) = (peers.clone(), request.clone(), items.clone());
+            let to = world.address(VICTIM).clone();
+            puts.spawn(async move { peers.put_sliver(&to, &request, &items, &normal).await });
+        }
+    }
+    let (mut peak, mut wrong, mut refused) = (0, Vec::new(), 0);
+    while !puts.is_empty() {
+        match timeout(Duration::from_millis(100), puts.join_next()).await {
+            Ok(Some(Ok(Ok(_)))) => wrong.push("a wrong sliver was taken".to_owned()),
+            Ok(Some(Ok(Err(CallError::Refused(_))))) => refused += 1,
+            _ => {}
+        }
+        peak = peak.max(group.resident());
+    }
+    if refused == 0 {
+        wrong.push("no wrong sliver was refused in time".to_owned());
+    }
+    Ok((wrong, peak))
 }
 
 /// A thousand streams from forty peers, all drip-feeding or declaring what they never send.

@@ -43,7 +43,7 @@ pub(super) async fn beyond(settings: &Settings, findings: &mut Findings) -> Atte
     let gone = pick(&mut stage.rng, F + 1);
     stage.world.kill(&gone);
     let acked = stage.book.acked().len();
-    for trial in 0..settings.either(3, 10) {
+    for trial in 0..settings.either(1, 10) {
         let begun = Instant::now();
         let writer = stage.world.writers.first().ok_or("no writer")?;
         let mut wrong = Vec::new();

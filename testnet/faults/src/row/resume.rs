@@ -10,7 +10,7 @@ use std::{
 
 use floe_client::{Client, owned::OwnedBlob};
 use floe_codec::BlobId;
-use floe_p2p::wire::message::GetBlobStatus;
+use floe_p2p::wire::{Kind, message::GetBlobStatus};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Stage, trial_seed};
@@ -18,7 +18,7 @@ use crate::{
     Attempt, Settings, audit,
     process::run,
     report::Findings,
-    world::{NODES, http_get, options},
+    world::{NODES, options},
 };
 
 /// Several segments, so that an upload can be interrupted within.
@@ -136,6 +136,9 @@ async fn one(
             paid_after.len()
         ));
     }
+    if sent_after.iter().sum::<u64>() == 0 {
+        wrong.push("the nodes count no requests: nothing is shown by them".to_owned());
+    }
     let mut again_to = 0;
     for (node, (before, after)) in sent_before.iter().zip(&sent_after).enumerate() {
         if held[node] && after > before {
@@ -223,14 +226,7 @@ async fn complete(stage: &Stage, blob: BlobId, registered: Option<&OwnedBlob>) -
 async fn puts(stage: &Stage) -> Vec<u64> {
     let mut counts = Vec::new();
     for node in 0..NODES {
-        let page = http_get(stage.world.admin(node), "/metrics")
-            .await
-            .unwrap_or_default();
-        let lines = page.lines().filter(|line| {
-            line.starts_with("floe_data_requests_total") && line.contains(r#"kind="put_sliver""#)
-        });
-        let numbers = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
-        counts.push(numbers.sum());
+        counts.push(stage.world.answered(node, Kind::PUT_SLIVER).await);
     }
     counts
 }

@@ -12,12 +12,13 @@ use std::{
 use bytes::Bytes;
 use floe_client::{disk::source::Source, plan::ByteRange, progress::Silent, store::StoreOptions};
 use floe_codec::BlobLayout;
+use floe_p2p::wire::Kind;
 
 use super::{Stage, trial_seed};
 use crate::{
     Attempt, Settings,
     report::{Findings, Samples},
-    world::{NODES, http_get},
+    world::NODES,
 };
 
 /// P11's blob.
@@ -45,14 +46,15 @@ pub(super) async fn speed(settings: &Settings, findings: &mut Findings) -> Attem
 
         let number = u64::MAX - 1 - round;
         let content = stage.book.content(number, LARGE);
-        let before = counted(&stage, "put_sliver").await;
+        let before = counted(&stage, Kind::PUT_SLIVER).await;
         let begun = Instant::now();
         let blob = store(&stage, content.clone()).await?;
         stores.times.push(begun.elapsed());
         tokio::time::sleep(Duration::from_secs(3)).await;
-        *requests.entry("put_sliver").or_default() += counted(&stage, "put_sliver").await - before;
+        *requests.entry("PutSliver").or_default() +=
+            counted(&stage, Kind::PUT_SLIVER).await - before;
 
-        let before = counted(&stage, "get_sliver").await;
+        let before = counted(&stage, Kind::GET_SLIVER).await;
         let begun = Instant::now();
         let reader = &stage.world.reader;
         let mut reader = reader.read(blob, ByteRange::All, Arc::new(Silent)).await?;
@@ -65,7 +67,8 @@ pub(super) async fn speed(settings: &Settings, findings: &mut Findings) -> Attem
             at += bytes.len();
         }
         reads.times.push(begun.elapsed());
-        *requests.entry("get_sliver").or_default() += counted(&stage, "get_sliver").await - before;
+        *requests.entry("GetSliver").or_default() +=
+            counted(&stage, Kind::GET_SLIVER).await - before;
         findings.trial(trial_seed(settings, round), begun.elapsed(), Vec::new());
     }
     let median = |samples: &Samples| samples.percentile(50).unwrap_or_default();
@@ -127,19 +130,10 @@ async fn store(stage: &Stage, content: Bytes) -> Attempt<floe_codec::BlobId> {
 }
 
 /// Requests of a kind that all nodes have answered.
-async fn counted(stage: &Stage, kind: &str) -> u64 {
-    let label = format!(r#"kind="{kind}""#);
+async fn counted(stage: &Stage, kind: Kind) -> u64 {
     let mut count = 0;
     for node in 0..NODES {
-        let page = http_get(stage.world.admin(node), "/metrics")
-            .await
-            .unwrap_or_default();
-        let lines = page
-            .lines()
-            .filter(|line| line.starts_with("floe_data_requests_total") && line.contains(&label));
-        count += lines
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-            .sum::<u64>();
+        count += stage.world.answered(node, kind).await;
     }
     count
 }
