@@ -311,6 +311,20 @@ fn a_late_answer_is_hedged_and_still_welcome() {
 }
 
 #[test]
+fn silent_peers_are_replaced_even_when_the_budget_is_spent() {
+    let mut behaviours = vec![Behaviour::Answers(10 * MS); 10];
+    behaviours[..3].fill(Behaviour::Dead(Duration::from_secs(10)));
+    let mut world = World::new(behaviours);
+    while world.hedges.spend() {}
+    let sources = vec![source(0.0); 10];
+    let mut fetch = Fetch::new(world.now, 4, one_each(10, 4), sources, 1, &mut world.hedges);
+    let End::Done(time) = world.run(&mut fetch) else {
+        panic!("seven of ten answer")
+    };
+    assert!(time < Duration::from_secs(3), "{time:?}");
+}
+
+#[test]
 fn any_population_ends_done_or_impossible_and_by_seed_alone() {
     for seed in 0..1000 {
         let run = || {

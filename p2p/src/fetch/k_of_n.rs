@@ -50,7 +50,13 @@ struct Ask {
     /// Somebody else was asked instead, or would have been if there were anybody; what still
     /// arrives is welcome.
     late: bool,
+    /// It is late by so much that asking somebody else is no hedge any more.
+    given_up: bool,
 }
+
+/// How much later than late a source may be before it is replaced without asking the budget: a
+/// client that lost many peers at once must not wait for deadlines.
+const GIVEN_UP: Duration = Duration::from_secs(1);
 
 impl Fetch {
     /// Plans to fetch `need` different pieces and asks for the first ones. Candidates that name no
@@ -134,7 +140,7 @@ impl Fetch {
             if let (true, Some(expected)) = (ask.pieces.remove(&piece), expected) {
                 // A source that delivers is not late, however much it was asked for.
                 ask.late_at = ask.late_at.max(now + expected.late_after);
-                ask.late = false;
+                (ask.late, ask.given_up) = (false, false);
                 asked = true;
             }
         }
@@ -158,11 +164,11 @@ impl Fetch {
         if self.over {
             return None;
         }
-        let late = self
-            .asks
-            .values()
-            .filter(|ask| !ask.late)
-            .map(|ask| ask.late_at);
+        let late = self.asks.values().filter_map(|ask| match ask {
+            Ask { given_up: true, .. } => None,
+            Ask { late: true, .. } => Some(ask.late_at + GIVEN_UP),
+            Ask { late: false, .. } => Some(ask.late_at),
+        });
         late.chain(self.resting.values().copied()).min()
     }
 
@@ -185,7 +191,9 @@ impl Fetch {
     fn hedge(&mut self, now: Instant, hedges: &mut HedgeBudget) {
         for ask in self.asks.values_mut() {
             ask.late |= ask.late_at <= now;
+            ask.given_up |= ask.late_at + GIVEN_UP <= now;
         }
+        let free = self.asks.values().any(|ask| ask.given_up);
         let on_time = self.in_flight(|ask| !ask.late);
         let wanted = self.need.saturating_sub(self.arrived.len() + on_time);
         if wanted == 0 || self.in_flight(|ask| ask.late) == 0 {
@@ -199,7 +207,7 @@ impl Fetch {
                 .get(position)
                 .map(|(candidate, _)| candidate.source);
             let paid = source.is_some_and(|source| {
-                allowed.contains(&source) || (hedges.spend() && allowed.insert(source))
+                allowed.contains(&source) || ((free || hedges.spend()) && allowed.insert(source))
             });
             if let (false, Some((_, state))) = (paid, self.candidates.get_mut(position)) {
                 *state = State::Open;
@@ -299,6 +307,7 @@ impl Fetch {
                 pieces: BTreeSet::new(),
                 late_at: now,
                 late: false,
+                given_up: false,
             });
             ask.pieces.extend(&pieces);
             let count = u32::try_from(ask.pieces.len()).unwrap_or(u32::MAX);
