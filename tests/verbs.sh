@@ -134,6 +134,15 @@ printf 'other bytes' | "$FLOE_BIN" store - --progress off >/dev/null 2>>"$work/l
 [ "$(spooled)" = 0 ] || fail "the copy of a killed process is left"
 ok "a killed store of stdin goes on; leftovers are removed"
 
+testnet/node.sh --dir "$a" kill 2
+for first in 0 700000 1400000 2100000 2800000; do
+  floe read "$id" --range "$first-$((first + 999))" >"$work/part"
+  cmp "$work/part" <(tail -c "+$((first + 1))" "$work/file" | head -c 1000) || fail "a range is wrong with a node dead"
+done
+testnet/node.sh --dir "$a" start 2
+for _ in $(seq 50); do "$FLOE_BIN" health >/dev/null 2>&1 && break; sleep 0.1; done
+ok "ranges come from symbols where a row's node is dead"
+
 floe_json 0 store "$work/small"
 floe_json 2 store "$work/absent"
 floe_json 9 store "$work/file" --dry-run --epochs 9

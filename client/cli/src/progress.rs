@@ -99,6 +99,8 @@ fn line(event: &Event) -> Option<String> {
     Some(match event {
         Event::Phase { phase } => title(*phase).to_owned(),
         Event::Bytes { .. } | Event::Resumable { .. } => return None,
+        // The step is the quorum; how it came about is for bars and JSON.
+        Event::Confirmed { shards, quorum, .. } if shards < quorum => return None,
         Event::Confirmed {
             shards,
             quorum,
