@@ -17,17 +17,18 @@ function keepOnly(files, text) {
   return kept;
 }
 
-/** Runs every test `NAME_seed_1() { CALL(1...) }` for the seeds 1 to `count`: one VM each, so ids never collide. */
-const seeded = (source, count) => source.replace(/^#\[test\]\nfun (\w+)_seed_1\(\) \{ (\w+)\(1\b(.*)\n/gm, (_, name, call, rest) =>
-  Array.from({ length: count }, (_, i) => `#[test] fun ${name}_seed_${i + 1}() { ${call}(${i + 1}${rest} `).join("") + "\n");
+/** Runs every test `NAME_seed_1() { CALL(1...) }` for `count` seeds from `first` on: one VM each, so ids never collide. */
+const seeded = (source, first, count) => source.replace(/^#\[test\]\nfun (\w+)_seed_1\(\) \{ (\w+)\(1\b(.*)\n/gm, (_, name, call, rest) =>
+  Array.from({ length: count }, (_, i) => first + i).map((seed) => `#[test] fun ${name}_seed_${seed}() { ${call}(${seed}${rest} `).join("") + "\n");
 
 function options(argv) {
-  const found = { folders: [], filter: "", tapes: [], withoutTape: false, histories: 12 };
+  const found = { folders: [], filter: "", tapes: [], withoutTape: false, histories: 12, first: 1 };
   for (let i = 0; i < argv.length; i++) {
     const value = () => argv[++i] ?? usage(`'${argv[i - 1]}' needs a value`);
     if (argv[i] === "--filter") found.filter = value();
     else if (argv[i] === "--tape") found.tapes.push(value());
     else if (argv[i] === "--histories") found.histories = Number(value());
+    else if (argv[i] === "--first") found.first = Number(value());
     else if (argv[i] === "--without-tape") found.withoutTape = true;
     else if (argv[i].startsWith("-")) usage(`unknown option '${argv[i]}'`);
     else found.folders.push(path.resolve(argv[i]));
@@ -43,7 +44,7 @@ function usage(problem) {
 async function run(dir, filter, tape) {
   const start = performance.now();
   const files = keepOnly(readPackage(dir, { tests: true }), filter);
-  for (const name in files) files[name] = seeded(files[name], histories);
+  for (const name in files) files[name] = seeded(files[name], first, histories);
   const result = await testMovePackage({ files, network: "testnet", fetcher: fetcher(dir, overlay(tape)), silenceWarnings: true });
   const output = (result.error ?? result.output).replace(/\x1b\[[0-9;]*m/g, "");
   const totals = output.match(/Test result:.*/)?.[0] ?? "no tests were run";
@@ -71,7 +72,7 @@ async function allAbortWithoutTape(dir) {
   return verdicts.length > 0 && passing.length === 0;
 }
 
-const { folders, filter, tapes, withoutTape, histories } = options(process.argv.slice(2));
+const { folders, filter, tapes, withoutTape, histories, first } = options(process.argv.slice(2));
 const everything = folders.length === 0 && filter === "";
 const packages = folders.length ? folders : ownPackages;
 let passed = true;
