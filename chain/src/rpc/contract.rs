@@ -10,6 +10,7 @@ use sui_sdk_types::{Identifier, Object, StructTag, TypeTag};
 
 use super::error::ChainError;
 use super::state::{EpochState, Node, NodeCap, Params, Stake, StorageResource, SystemState, Vote};
+use super::worth::ShareRate;
 use crate::amount::Wal;
 use crate::blob::Registration;
 use crate::cost::Prices;
@@ -204,20 +205,26 @@ struct Pool {
     active: Wal,
     shares: u128,
     _flows: Vec<(u32, u64, u128)>,
-    _rates: (ObjectId, u64),
+    rates: (ObjectId, u64),
     _commission_held: u64,
     commission_free: Wal,
 }
 
 /// Reads a `Pool`.
 pub(crate) fn node(object: &Object) -> Result<Node, ChainError> {
+    pool(object).map(|(node, _)| node)
+}
+
+/// Reads a `Pool`, and which table keeps its rates.
+pub(crate) fn pool(object: &Object) -> Result<(Node, ObjectId), ChainError> {
     let pool: Pool = contents(object, "pool", "Pool")?;
+    let (rates, _) = pool.rates;
     let wrong = |reason: String| ChainError::malformed(format!("Pool {}", pool.id), reason);
     let bls = pool.keys.0.as_slice().try_into();
     let identity = pool.keys.1.as_slice().try_into();
     let (bps, next, from) = pool.commission;
     let changes = from > pool.epoch && next != bps;
-    Ok(Node {
+    let node = Node {
         bls_key: bls
             .map_err(|_| wrong("length of its BLS key".to_owned()))
             .and_then(|bytes| BlsPublicKey::from_bytes(bytes).map_err(|e| wrong(e.to_string())))?,
@@ -237,7 +244,19 @@ pub(crate) fn node(object: &Object) -> Result<Node, ChainError> {
         active: pool.active,
         shares: pool.shares,
         commission: pool.commission_free,
-    })
+    };
+    Ok((node, rates))
+}
+
+/// Id of the entry of a table of rates.
+pub(crate) fn rate_id(rates: ObjectId, epoch: Epoch) -> ObjectId {
+    let key = epoch.get().to_le_bytes();
+    object_id(sui_address(rates).derive_dynamic_child_id(&TypeTag::U32, &key))
+}
+
+/// Reads an entry of a table of rates.
+pub(crate) fn rate(object: &Object) -> Result<ShareRate, ChainError> {
+    contents::<(ObjectId, Epoch, ShareRate)>(object, "dynamic_field", "Field").map(|f| f.2)
 }
 
 #[derive(Deserialize)]

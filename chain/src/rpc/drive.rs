@@ -5,8 +5,9 @@ use super::operation::Operation;
 use super::state::EpochState;
 use crate::epoch::{ChainTime, EpochPhase};
 
-/// Pools settled in one transaction: Sui lets one touch 1,000 dynamic fields, a pool needs three.
-const POOLS: u64 = 250;
+/// Pools settled in one transaction: what the contract does at most, so that a transaction stays
+/// below Sui's 1,000 dynamic fields.
+const POOLS: u64 = 180;
 
 /// The next thing to happen in the epoch machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,10 +13,11 @@ use sui_sdk_types::{Address, Digest};
 
 use super::endpoints::{Endpoints, Fault, Source};
 use super::error::ChainError;
+use super::packages::Packages;
 use super::trust::Trust;
 use super::{CheckpointEvents, fetch};
 use crate::event::{ChainEvent, EventCursor};
-use crate::light::VerifiedCheckpoint;
+use crate::light::{Executed, VerifiedCheckpoint};
 
 /// First wait for a checkpoint that does not exist yet; doubles up to [`MAX_WAIT`].
 const WAIT: Duration = Duration::from_millis(10);
@@ -30,12 +31,13 @@ const MAX_PAUSE: Duration = Duration::from_secs(10);
 const WINDOW: u64 = 16;
 /// How often a checkpoint is compared with what another endpoint has, in checkpoints.
 const COMPARE: u64 = 32;
+
 /// Follows one deployment.
 pub(crate) struct Follower {
     endpoints: Arc<Endpoints>,
     trust: Arc<Trust>,
-    /// Packages whose module `events` is listened to.
-    packages: Vec<Address>,
+    /// Their module `events` is listened to.
+    packages: Arc<Packages>,
     /// Events up to here were delivered before.
     from: EventCursor,
     /// The next checkpoint.
@@ -52,7 +54,7 @@ impl Follower {
     pub(crate) fn new(
         endpoints: Arc<Endpoints>,
         trust: Arc<Trust>,
-        packages: Vec<Address>,
+        packages: Arc<Packages>,
         from: EventCursor,
     ) -> Self {
         // The checkpoint that `from` lies in may have events after it, unless it is at the end.
@@ -80,12 +82,23 @@ impl Follower {
         .boxed()
     }
 
-    /// The events of the next checkpoint; waits for it.
+    /// The events of the next checkpoint.
     async fn step(&mut self) -> Result<CheckpointEvents, ChainError> {
+        let checkpoint = self.upcoming().await?;
+        self.continues(&checkpoint)?;
+        self.compare(&checkpoint).await?;
+        let events = self.events(&checkpoint).await?;
+        self.last = Some(checkpoint.summary().digest());
+        self.next = checkpoint.summary().sequence() + 1;
+        Ok(events)
+    }
+
+    /// The next checkpoint; waits for it.
+    async fn upcoming(&mut self) -> Result<VerifiedCheckpoint, ChainError> {
         let (mut wait, mut waits, mut pause) = (WAIT, 0, PAUSE);
-        let checkpoint = loop {
+        loop {
             if let Some(checkpoint) = self.ready.pop_front() {
-                break checkpoint;
+                return Ok(checkpoint);
             }
             match self.fetch().await {
                 Ok(true) => {}
@@ -97,20 +110,17 @@ impl Follower {
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(MAX_WAIT);
                 }
-                Err(error @ ChainError::Unreachable { .. }) => {
-                    tracing::warn!(checkpoint = self.next, %error, "the chain cannot be followed");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(MAX_PAUSE);
-                }
+                Err(error @ ChainError::Unreachable { .. }) => self.rest(&error, &mut pause).await,
                 Err(error) => return Err(error),
             }
-        };
-        self.continues(&checkpoint)?;
-        self.compare(&checkpoint).await?;
-        let events = self.events(&checkpoint)?;
-        self.last = Some(checkpoint.summary().digest());
-        self.next = checkpoint.summary().sequence() + 1;
-        Ok(events)
+        }
+    }
+
+    /// No endpoint is of use now.
+    async fn rest(&self, error: &ChainError, pause: &mut Duration) {
+        tracing::warn!(checkpoint = self.next, %error, "the chain cannot be followed");
+        tokio::time::sleep(*pause).await;
+        *pause = (*pause * 2).min(MAX_PAUSE);
     }
 
     /// Fetches what comes next, a window of it when catching up; `false` when there is nothing yet.
@@ -196,12 +206,18 @@ impl Follower {
         }
     }
 
-    fn events(&self, checkpoint: &VerifiedCheckpoint) -> Result<CheckpointEvents, ChainError> {
+    async fn events(
+        &self,
+        checkpoint: &VerifiedCheckpoint,
+    ) -> Result<CheckpointEvents, ChainError> {
         let sequence = checkpoint.summary().sequence();
         let mut events = Vec::new();
         for executed in checkpoint.transactions() {
+            if let Some(package) = self.packages.upgrade_in(executed) {
+                self.learn(executed, package).await?;
+            }
             for (event, emitted) in (0..).zip(executed.events()) {
-                let of_ours = self.packages.contains(emitted.type_.address())
+                let of_ours = self.packages.contain(emitted.type_.address())
                     && emitted.type_.module() == "events";
                 let transaction = executed.position();
                 let cursor = EventCursor {
@@ -224,6 +240,27 @@ impl Follower {
             events,
             to,
         })
+    }
+
+    /// Reads a package that a transaction made, proved; the endpoints that served the transaction
+    /// have it.
+    async fn learn(&self, executed: &Executed, package: Address) -> Result<(), ChainError> {
+        let mut pause = PAUSE;
+        loop {
+            let ask = |source: Source| async move {
+                let object = fetch::object(&source, package, None).await?;
+                let gone = || Fault::Unavailable(format!("package {package} is gone"));
+                Ok(executed.wrote(object.ok_or_else(gone)?)?)
+            };
+            match self.endpoints.ask("a package", ask).await {
+                Ok(proven) => {
+                    self.packages.learn(proven.object());
+                    return Ok(());
+                }
+                Err(error @ ChainError::Unreachable { .. }) => self.rest(&error, &mut pause).await,
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 

@@ -35,8 +35,8 @@ pub(crate) struct GasPool {
     returned: Notify,
 }
 
-/// A coin on loan. Dropping it without [`paid`](Self::paid) or [`limbo`](Self::limbo) gives it
-/// back unchanged: its transaction was never sent.
+/// A coin on loan. Dropping it without [`paid`](Self::paid), [`limbo`](Self::limbo) or
+/// [`forget`](Self::forget) gives it back unchanged: its transaction was never sent.
 #[derive(Debug)]
 pub(crate) struct Lease<'p> {
     pool: &'p GasPool,
@@ -138,6 +138,13 @@ impl Lease<'_> {
         self.pool.put(id, now.map(Place::Free));
     }
 
+    /// Nothing happened, perhaps because somebody else with the account's key used the coin: what
+    /// the chain says of it next time counts.
+    pub(crate) fn forget(mut self) {
+        self.settled = true;
+        self.pool.put(*self.coin.reference.object_id(), None);
+    }
+
     /// The transaction may be executed until Sui epoch `expires` is over.
     pub(crate) fn limbo(mut self, expires: u64) {
         self.settled = true;
@@ -186,6 +193,16 @@ mod tests {
         assert!(pool.lend(60).unwrap().is_none());
         drop(large);
         assert_eq!(pool.lend(101).unwrap_err(), NoCoin { largest: 100 });
+    }
+
+    #[test]
+    fn a_coin_that_was_refused_is_as_the_chain_says_next() {
+        let pool = GasPool::default();
+        pool.refresh(vec![coin(1, 1, 50)], 0);
+        pool.lend(1).unwrap().unwrap().forget();
+        assert_eq!(pool.lend(1).unwrap_err(), NoCoin { largest: 0 });
+        pool.refresh(vec![coin(1, 2, 40)], 0);
+        assert_eq!(pool.lend(1).unwrap().unwrap().coin(), &coin(1, 2, 40));
     }
 
     #[test]

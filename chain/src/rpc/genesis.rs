@@ -124,7 +124,7 @@ impl Publisher {
         let endpoints = Arc::new(Endpoints::new(urls, chain, ClientSettings::default())?);
         let anchor = anchor.map(TrustAnchor::from_hex).transpose()?;
         let trust = Arc::new(Trust::new(Arc::clone(&endpoints), anchor)?);
-        let submitter = Submitter::new(Arc::clone(&endpoints), trust, wallet, Vec::new());
+        let submitter = Submitter::new(Arc::clone(&endpoints), trust, wallet, None);
         Ok(Self {
             endpoints,
             submitter,

@@ -21,6 +21,7 @@ mod endpoints;
 mod fetch;
 mod follow;
 mod gas;
+mod packages;
 mod submit;
 mod sui;
 mod tail;
@@ -35,7 +36,9 @@ pub mod keyfile;
 pub mod memory;
 pub mod operation;
 pub mod state;
+pub mod terms;
 pub mod wallet;
+pub mod worth;
 
 pub use config::NetworkConfig;
 pub use endpoints::ClientSettings;
@@ -44,6 +47,7 @@ pub use operation::{NodeRegistration, ObjectKind, Operation, Receipt, Room};
 pub use state::{Balance, EpochState, Node, NodeCap, Stake, StorageResource, SystemState};
 pub use sui::{SuiAccount, SuiChain};
 pub use wallet::Wallet;
+pub use worth::StakeWorth;
 
 /// Reads of the chain's present state.
 #[async_trait]
@@ -78,6 +82,9 @@ pub trait ChainRead: Send + Sync + 'static {
 
     /// Stake that an account owns.
     async fn owned_stakes(&self, owner: Address) -> Result<Vec<Stake>, ChainError>;
+
+    /// What claims on pools are worth, in their order.
+    async fn worth(&self, stakes: &[Stake]) -> Result<Vec<StakeWorth>, ChainError>;
 
     /// Nodes that an account operates.
     async fn owned_node_caps(&self, owner: Address) -> Result<Vec<NodeCap>, ChainError>;

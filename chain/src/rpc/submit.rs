@@ -23,6 +23,7 @@ use super::endpoints::{Endpoints, Fault, Source};
 use super::error::ChainError;
 use super::fetch;
 use super::gas::{GasCoin, GasPool, Lease};
+use super::packages::Packages;
 use super::trust::Trust;
 use super::wallet::Wallet;
 use crate::amount::{Sui, Wal};
@@ -113,8 +114,8 @@ pub(crate) struct Submitter {
     gas: GasPool,
     /// Held by the one transaction that uses coins other than SUI.
     purse: tokio::sync::Mutex<()>,
-    /// Aborts of these packages have names.
-    packages: Vec<sui_sdk_types::Address>,
+    /// Their aborts have names; there are none before the contract is published.
+    packages: Option<Arc<Packages>>,
 }
 
 impl Submitter {
@@ -122,7 +123,7 @@ impl Submitter {
         endpoints: Arc<Endpoints>,
         trust: Arc<Trust>,
         wallet: Wallet,
-        packages: Vec<sui_sdk_types::Address>,
+        packages: Option<Arc<Packages>>,
     ) -> Self {
         let purse = tokio::sync::Mutex::new(());
         Self {
@@ -189,7 +190,13 @@ impl Submitter {
             .units
             .saturating_sub(recipe.sui().units())
             .min(MOST_GAS);
-        let estimate = self.simulate(build(most)?).await?;
+        let estimate = match self.simulate(build(most)?).await {
+            Err(error @ ChainError::Rejected { .. }) => {
+                lease.forget();
+                return Err(error);
+            }
+            estimate => estimate?,
+        };
         self.check(estimate.status(), recipe, &parts, &lease)?;
         let used = estimate.gas_summary();
         let net = (used.computation_cost + used.storage_cost).saturating_sub(used.storage_rebate);
@@ -207,7 +214,10 @@ impl Submitter {
             // Nothing happened, unless that endpoint lies and it did.
             Err(ChainError::Rejected { reason }) => match self.trust.transaction(digest).await {
                 Ok(Some(_)) => {}
-                Ok(None) => return Err(ChainError::Rejected { reason }),
+                Ok(None) => {
+                    lease.forget();
+                    return Err(ChainError::Rejected { reason });
+                }
                 Err(_) => {
                     lease.limbo(epoch + 1);
                     return Err(unknown(digest, reason));
@@ -382,8 +392,9 @@ impl Submitter {
         Err(match error {
             ExecutionError::MoveAbort { location, code } => {
                 let module = location.module.as_str();
-                let named = Refusal::of(module, *code)
-                    .filter(|_| self.packages.contains(&location.package));
+                let ours = |packages: &Arc<Packages>| packages.contain(&location.package);
+                let named =
+                    Refusal::of(module, *code).filter(|_| self.packages.as_ref().is_some_and(ours));
                 let refusal = named.unwrap_or_else(|| Refusal::Unknown {
                     package: location.package.to_string(),
                     module: module.to_owned(),

@@ -13,11 +13,13 @@ use super::endpoints::{ClientSettings, Endpoints};
 use super::error::ChainError;
 use super::follow::Follower;
 use super::operation::{ObjectKind, Operation, Receipt};
+use super::packages::Packages;
 use super::state::{Balance, EpochState, Node, NodeCap, Stake, StorageResource, SystemState};
 use super::submit::Submitter;
 use super::tail::tail;
 use super::trust::Trust;
 use super::wallet::Wallet;
+use super::worth::{StakeWorth, rate_epoch};
 use super::{ChainEvents, ChainRead, ChainWrite, CheckpointEvents, NetworkConfig, fetch};
 use crate::amount::{Sui, Wal};
 use crate::blob::Registration;
@@ -39,6 +41,7 @@ pub struct SuiChain {
 struct Shared {
     endpoints: Arc<Endpoints>,
     trust: Arc<Trust>,
+    packages: Arc<Packages>,
     /// As the system object said at the start; only `package` can change.
     system: SystemState,
     wal: TypeTag,
@@ -115,26 +118,40 @@ impl SuiChain {
             .wal_type
             .parse()
             .map_err(|error| wrong(format!("WAL type: {error}")))?;
+        let packages = Packages::new(sui_address(system.origin), sui_address(id));
         let committees = Mutex::default();
-        Ok(Self {
+        let chain = Self {
             shared: Arc::new(Shared {
                 endpoints,
                 trust,
+                packages: Arc::new(packages),
                 system,
                 wal,
                 committees,
             }),
-        })
+        };
+        chain.learn(chain.shared.system.package).await?;
+        Ok(chain)
+    }
+
+    /// Makes sure that the newest package is known, and those before it.
+    async fn learn(&self, newest: ObjectId) -> Result<(), ChainError> {
+        let packages = &self.shared.packages;
+        if !packages.contain(&sui_address(newest)) {
+            let missing = || ChainError::NotFound {
+                what: "package",
+                id: newest.to_string(),
+            };
+            packages.learn(&self.object(newest).await?.ok_or_else(missing)?);
+        }
+        Ok(())
     }
 
     /// Acts in the name of an account.
     #[must_use]
     pub fn account(&self, wallet: Wallet) -> SuiAccount {
-        let Shared {
-            endpoints, trust, ..
-        } = &*self.shared;
-        let (endpoints, trust) = (Arc::clone(endpoints), Arc::clone(trust));
-        let submitter = Submitter::new(endpoints, trust, wallet, self.packages());
+        let (endpoints, trust, packages) = self.parts();
+        let submitter = Submitter::new(endpoints, trust, wallet, Some(packages));
         SuiAccount {
             chain: self.clone(),
             submitter: Arc::new(submitter),
@@ -148,17 +165,25 @@ impl SuiChain {
         checkpoint: u64,
     ) -> BoxStream<'static, Result<(EventCursor, ChainEvent), ChainError>> {
         let Shared {
-            endpoints, system, ..
+            endpoints,
+            packages,
+            ..
         } = &*self.shared;
-        tail(&endpoints.client(), sui_address(system.origin), checkpoint)
+        tail(&endpoints.client(), packages.origin(), checkpoint)
     }
 
-    /// Packages whose types, events and aborts are the contract's.
-    fn packages(&self) -> Vec<SuiAddress> {
-        let system = &self.shared.system;
-        let mut packages = vec![sui_address(system.origin), sui_address(system.package)];
-        packages.dedup();
-        packages
+    fn parts(&self) -> (Arc<Endpoints>, Arc<Trust>, Arc<Packages>) {
+        let Shared {
+            endpoints,
+            trust,
+            packages,
+            ..
+        } = &*self.shared;
+        (
+            Arc::clone(endpoints),
+            Arc::clone(trust),
+            Arc::clone(packages),
+        )
     }
 
     async fn object(&self, id: ObjectId) -> Result<Option<Object>, ChainError> {
@@ -193,9 +218,8 @@ impl SuiChain {
         objects.iter().map(read).collect()
     }
 
-    fn receipt(&self, executed: &Executed) -> Result<Receipt, ChainError> {
-        let packages = self.packages();
-        let of_ours = |tag: &StructTag| packages.contains(tag.address());
+    async fn receipt(&self, executed: &Executed) -> Result<Receipt, ChainError> {
+        let of_ours = |tag: &StructTag| self.shared.packages.contain(tag.address());
         let events = executed.events().iter().filter(|e| of_ours(&e.type_));
         let events = events.map(|event| {
             ChainEvent::decode(event.type_.name().as_str(), &event.contents)
@@ -210,7 +234,7 @@ impl SuiChain {
             at: executed.at(),
             gas: Sui::from_units(cost),
             events: events.collect::<Result<_, _>>()?,
-            created: Vec::new(),
+            created: self.created(executed).await?,
         })
     }
 
@@ -263,7 +287,9 @@ impl ChainRead for SuiChain {
             what: "system object",
             id: id.to_string(),
         };
-        contract::system(&self.object(id).await?.ok_or_else(missing)?)
+        let system = contract::system(&self.object(id).await?.ok_or_else(missing)?)?;
+        self.learn(system.package).await?;
+        Ok(system)
     }
 
     async fn epoch_state(&self) -> Result<EpochState, ChainError> {
@@ -356,6 +382,38 @@ impl ChainRead for SuiChain {
         self.owned(owner, "stake", "Stake", contract::stake).await
     }
 
+    async fn worth(&self, stakes: &[Stake]) -> Result<Vec<StakeWorth>, ChainError> {
+        let pools: Vec<ObjectId> = stakes.iter().map(|stake| stake.node.into()).collect();
+        let pools = self.objects(&pools).await?;
+        let pools = pools.iter().zip(stakes).map(|(pool, stake)| {
+            let missing = || ChainError::NotFound {
+                what: "node",
+                id: stake.node.to_string(),
+            };
+            contract::pool(pool.as_ref().ok_or_else(missing)?)
+        });
+        let pools = pools.collect::<Result<Vec<_>, _>>()?;
+        let keys: Vec<_> = stakes
+            .iter()
+            .zip(&pools)
+            .map(|(stake, (node, rates))| {
+                rate_epoch(stake, node).map(|epoch| contract::rate_id(*rates, epoch))
+            })
+            .collect();
+        let wanted: Vec<_> = keys.iter().flatten().copied().collect();
+        let mut rates = self.objects(&wanted).await?.into_iter();
+        let worth = stakes
+            .iter()
+            .zip(&pools)
+            .zip(keys)
+            .map(|((stake, (node, _)), key)| {
+                let then = key.and_then(|_| rates.next()).flatten();
+                let then = then.as_ref().map(contract::rate).transpose()?;
+                Ok(StakeWorth::of(stake, node, then))
+            });
+        worth.collect()
+    }
+
     async fn owned_node_caps(&self, owner: Address) -> Result<Vec<NodeCap>, ChainError> {
         self.owned(owner, "staking", "NodeCap", contract::node_cap)
             .await
@@ -385,11 +443,8 @@ impl ChainEvents for SuiChain {
         &self,
         from: EventCursor,
     ) -> BoxStream<'static, Result<CheckpointEvents, ChainError>> {
-        let Shared {
-            endpoints, trust, ..
-        } = &*self.shared;
-        let (endpoints, trust) = (Arc::clone(endpoints), Arc::clone(trust));
-        Follower::new(endpoints, trust, self.packages(), from).stream()
+        let (endpoints, trust, packages) = self.parts();
+        Follower::new(endpoints, trust, packages, from).stream()
     }
 
     /// The end of the checkpoint before the one that created the system object, proved: its
@@ -439,8 +494,6 @@ impl ChainWrite for SuiAccount {
             wal: wal.clone(),
         };
         let executed = self.submitter.submit(&recipe).await?;
-        let mut receipt = self.chain.receipt(&executed)?;
-        receipt.created = self.chain.created(&executed).await?;
-        Ok(receipt)
+        self.chain.receipt(&executed).await
     }
 }

@@ -15,7 +15,10 @@ use tokio::sync::watch;
 use super::state::{
     Balance, EpochState, Node, NodeCap, Params, Stake, StorageResource, SystemState,
 };
-use super::{ChainError, ChainEvents, ChainRead, ChainWrite, CheckpointEvents, Operation, Receipt};
+use super::{
+    ChainError, ChainEvents, ChainRead, ChainWrite, CheckpointEvents, Operation, Receipt,
+    StakeWorth,
+};
 use crate::amount::{Sui, Wal};
 use crate::blob::Registration;
 use crate::committee::Committee;
@@ -24,6 +27,7 @@ use crate::epoch::{ChainTime, Epoch};
 use crate::event::EventCursor;
 use crate::id::{Address, ChainId, NetworkId, NodeId, ObjectId, SystemId, TransactionDigest};
 
+mod blobs;
 mod epochs;
 mod ledger;
 mod storage;
@@ -235,6 +239,20 @@ impl ChainRead for MemoryChain {
             Thing::Stake(stake) => Some(*stake),
             _ => None,
         }))
+    }
+
+    /// Nothing is paid here, so every claim is worth what was put in.
+    async fn worth(&self, stakes: &[Stake]) -> Result<Vec<StakeWorth>, ChainError> {
+        let ledger = self.lock();
+        let worth = stakes.iter().map(|stake| {
+            let missing = || ChainError::NotFound {
+                what: "node",
+                id: stake.node.to_string(),
+            };
+            let node = ledger.nodes.get(&stake.node).ok_or_else(missing)?;
+            Ok(StakeWorth::of(stake, node, None))
+        });
+        worth.collect()
     }
 
     async fn owned_node_caps(&self, owner: Address) -> Result<Vec<NodeCap>, ChainError> {

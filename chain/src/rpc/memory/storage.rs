@@ -1,25 +1,15 @@
-//! Storage and blobs of a chain in memory.
+//! Bought room of a chain in memory.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
-use floe_codec::{BlobId, BlobLayout, BlobRoot, Encoding};
-
+use super::blobs::{not_a, overflow};
 use super::ledger::{Ledger, Thing};
-use crate::blob::Registration;
-use crate::certificate::{Certificate, CertificateError};
-use crate::cost::encoded_bytes;
 use crate::epoch::Epoch;
-use crate::event::{BlobCertified, BlobDeleted, BlobExtended, BlobInconsistent, BlobRegistered};
 use crate::id::{Address, ObjectId};
 use crate::rpc::abort::Refusal;
 use crate::rpc::error::ChainError;
-use crate::rpc::operation::{ObjectKind, Operation, Room};
+use crate::rpc::operation::{ObjectKind, Operation};
 use crate::rpc::state::StorageResource;
-use crate::statement::Assertion;
-
-/// Largest blob, as in the contract.
-const MAX_SIZE: u64 = 1 << 50;
 
 impl Ledger {
     pub(super) fn store(&mut self, sender: Address, op: Operation) -> Result<(), ChainError> {
@@ -37,97 +27,11 @@ impl Ledger {
             }
             Operation::FuseStorage { storage, other } => self.fuse(sender, storage, other),
             Operation::DestroyStorage { storage } => self.storage(sender, storage).map(drop),
-            Operation::Register {
-                room,
-                root,
-                size,
-                encoding,
-                deletable,
-            } => self.register(sender, room, &root, size, encoding, deletable),
-            Operation::Certify { blob, certificate } => {
-                self.blob(sender, blob, |ledger, registration| {
-                    ledger.certify(registration, &certificate)
-                })
-            }
-            Operation::Extend { blob, epochs } => {
-                self.blob(sender, blob, |ledger, registration| {
-                    let bytes = ledger.room_of(registration)?;
-                    let end = extended(registration, epochs)?;
-                    let period = registration.period.end..end;
-                    ledger.charge(sender, bytes, &period)?;
-                    ledger.extend(registration, end)
-                })
-            }
-            Operation::ExtendWith { blob, storage } => {
-                let storage = self.storage(sender, storage)?;
-                self.blob(sender, blob, |ledger, registration| {
-                    let bytes = ledger.room_of(registration)?;
-                    if storage.period.start != registration.period.end || storage.bytes != bytes {
-                        return Err(Refusal::SystemExtension.into());
-                    }
-                    ledger.extend(registration, storage.period.end)
-                })
-            }
-            Operation::Delete { blob } => self.delete(sender, blob),
-            Operation::Burn { blob } => self.take(sender, blob).map(drop),
-            Operation::SetAttribute { blob, key, value } => {
-                self.attributes(sender, blob, |attributes| {
-                    attributes.insert(key, value);
-                })
-            }
-            Operation::RemoveAttribute { blob, key } => {
-                self.attributes(sender, blob, |attributes| {
-                    attributes.remove(&key);
-                })
-            }
-            Operation::Share { blob, funds } => {
-                self.pay(sender, funds)?;
-                let Thing::Blob { registration, .. } = self.take(sender, blob)? else {
-                    return Err(not_a("Blob", blob));
-                };
-                if registration.certified.is_none() {
-                    return Err(Refusal::SharedBlobNotCertified.into());
-                }
-                let shared = self.id(ObjectKind::SharedBlob);
-                self.objects.insert(
-                    shared,
-                    (
-                        None,
-                        Thing::Shared {
-                            registration,
-                            funds,
-                        },
-                    ),
-                );
-                Ok(())
-            }
-            Operation::Fund {
-                shared,
-                funds: more,
-            } => {
-                self.pay(sender, more)?;
-                match self.objects.get_mut(&shared) {
-                    Some((_, Thing::Shared { funds, .. })) => {
-                        *funds = funds.checked_add(more).ok_or(overflow("funds"))?;
-                        Ok(())
-                    }
-                    _ => Err(not_a("SharedBlob", shared)),
-                }
-            }
-            Operation::ExtendShared { shared, epochs } => self.extend_shared(shared, epochs),
-            Operation::MarkInconsistent { certificate } => {
-                self.check(&certificate)?;
-                let (epoch, blob) = (self.schedule.epoch, certificate.statement().body.blob);
-                self.emit(BlobInconsistent { epoch, blob });
-                Ok(())
-            }
-            other => Err(ChainError::NotSimulated {
-                operation: format!("{other:?}"),
-            }),
+            other => self.keep(sender, other),
         }
     }
 
-    fn started(&self) -> Result<Epoch, ChainError> {
+    pub(super) fn started(&self) -> Result<Epoch, ChainError> {
         match self.schedule.epoch {
             Epoch::ZERO => Err(Refusal::SystemNotStarted.into()),
             epoch => Ok(epoch),
@@ -135,7 +39,7 @@ impl Ledger {
     }
 
     /// Sells room over a period.
-    fn charge(
+    pub(super) fn charge(
         &mut self,
         sender: Address,
         bytes: u64,
@@ -151,7 +55,7 @@ impl Ledger {
             .map_err(|_| Refusal::LedgerPayment.into())
     }
 
-    fn sell(&mut self, bytes: u64, period: &Range<Epoch>) -> Result<(), ChainError> {
+    pub(super) fn sell(&mut self, bytes: u64, period: &Range<Epoch>) -> Result<(), ChainError> {
         let system = self.system();
         if period.start < system.epoch || period.is_empty() || period.end > system.horizon() {
             return Err(Refusal::LedgerPeriod.into());
@@ -165,7 +69,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn reserve(
+    pub(super) fn reserve(
         &mut self,
         sender: Address,
         bytes: u64,
@@ -183,7 +87,11 @@ impl Ledger {
         })
     }
 
-    fn storage(&mut self, sender: Address, id: ObjectId) -> Result<StorageResource, ChainError> {
+    pub(super) fn storage(
+        &mut self,
+        sender: Address,
+        id: ObjectId,
+    ) -> Result<StorageResource, ChainError> {
         match self.take(sender, id)? {
             Thing::Storage(storage) => Ok(storage),
             _ => Err(not_a("Storage", id)),
@@ -241,312 +149,5 @@ impl Ledger {
         }
         self.own(sender, id, Thing::Storage(one));
         Ok(())
-    }
-
-    fn register(
-        &mut self,
-        sender: Address,
-        room: Room,
-        root: &BlobRoot,
-        size: u64,
-        encoding: Encoding,
-        deletable: bool,
-    ) -> Result<(), ChainError> {
-        let epoch = self.started()?;
-        let storage = match room {
-            Room::Reserve { bytes, period } => {
-                let storage = self.reserve(sender, bytes, period)?;
-                // Wrapped at once: the transaction leaves no `Storage` behind.
-                self.forget(storage.object);
-                storage
-            }
-            Room::Owned(id) => self.storage(sender, id)?,
-        };
-        let shards = self.settings.shards;
-        if encoding != Encoding::for_shards(shards) {
-            return Err(Refusal::EncodingEncoding.into());
-        }
-        let layout = BlobLayout::new(encoding, shards, size)
-            .ok()
-            .filter(|_| size <= MAX_SIZE)
-            .ok_or(Refusal::EncodingSize)?;
-        let encoded = encoded_bytes(&layout).ok_or(Refusal::EncodingSize)?;
-        if encoded > storage.bytes || !storage.period.contains(&epoch) {
-            return Err(Refusal::SystemStorage.into());
-        }
-        let cost = self
-            .settings
-            .prices
-            .register(encoded)
-            .map_err(|_| overflow("price"))?;
-        self.pay(sender, cost).map_err(|_| Refusal::LedgerPayment)?;
-
-        let object = self.id(ObjectKind::Blob);
-        let blob = BlobId::derive(&layout, root);
-        let end = storage.period.end;
-        let registration = Registration {
-            object,
-            blob,
-            size,
-            encoding,
-            deletable,
-            registered: epoch,
-            certified: None,
-            period: storage.period,
-            bytes: storage.bytes,
-        };
-        self.emit(BlobRegistered {
-            epoch,
-            blob,
-            size,
-            encoding,
-            end,
-            deletable,
-            object,
-        });
-        self.own(
-            sender,
-            object,
-            Thing::Blob {
-                registration,
-                attributes: BTreeMap::new(),
-            },
-        );
-        Ok(())
-    }
-
-    /// Changes a registration that the sender owns.
-    fn blob(
-        &mut self,
-        sender: Address,
-        id: ObjectId,
-        change: impl FnOnce(&mut Self, &mut Registration) -> Result<(), ChainError>,
-    ) -> Result<(), ChainError> {
-        let Thing::Blob {
-            mut registration,
-            attributes,
-        } = self.take(sender, id)?
-        else {
-            return Err(not_a("Blob", id));
-        };
-        change(self, &mut registration)?;
-        self.own(
-            sender,
-            id,
-            Thing::Blob {
-                registration,
-                attributes,
-            },
-        );
-        Ok(())
-    }
-
-    fn certify(
-        &mut self,
-        registration: &mut Registration,
-        certificate: &Certificate<crate::statement::Available>,
-    ) -> Result<(), ChainError> {
-        let epoch = self.started()?;
-        let stated = certificate.statement();
-        if stated.epoch != epoch {
-            return Err(Refusal::SystemStaleEpoch.into());
-        }
-        if registration.certified.is_some() {
-            return Err(Refusal::BlobAlreadyCertified.into());
-        }
-        if epoch >= registration.period.end {
-            return Err(Refusal::BlobExpired.into());
-        }
-        self.check(certificate)?;
-        // The contract composes the statement from the object: another one has another signature.
-        if stated.body != registration.available() {
-            return Err(Refusal::BlsSignature.into());
-        }
-        registration.certified = Some(epoch);
-        let Registration {
-            object,
-            blob,
-            size,
-            encoding,
-            deletable,
-            ..
-        } = *registration;
-        let end = registration.period.end;
-        self.emit(BlobCertified {
-            epoch,
-            blob,
-            size,
-            encoding,
-            end,
-            deletable,
-            object,
-        });
-        Ok(())
-    }
-
-    /// Verifies a certificate under the running committee, as the contract would.
-    fn check<B: Assertion>(&self, certificate: &Certificate<B>) -> Result<(), ChainError> {
-        let epoch = self.started()?;
-        let committee = self
-            .committees
-            .get(&epoch)
-            .ok_or(Refusal::SystemNotStarted)?;
-        let verified = certificate
-            .clone()
-            .into_unverified()
-            .verify(self.network, committee);
-        let refusal = match verified {
-            Ok(_) => return Ok(()),
-            Err(CertificateError::Epoch { .. }) => Refusal::SystemStaleEpoch,
-            Err(CertificateError::Signers(_)) => Refusal::BlsBitmap,
-            Err(CertificateError::Weight { .. }) => Refusal::BlsWeight,
-            Err(_) => Refusal::BlsSignature,
-        };
-        Err(refusal.into())
-    }
-
-    /// The room of a registration that may be extended.
-    fn room_of(&self, registration: &Registration) -> Result<u64, ChainError> {
-        let epoch = self.started()?;
-        if registration.certified.is_none() {
-            return Err(Refusal::BlobNotCertified.into());
-        }
-        if epoch >= registration.period.end {
-            return Err(Refusal::BlobExpired.into());
-        }
-        Ok(registration.bytes)
-    }
-
-    fn extend(&mut self, registration: &mut Registration, end: Epoch) -> Result<(), ChainError> {
-        registration.period.end = end;
-        let epoch = self.schedule.epoch;
-        let Registration {
-            object,
-            blob,
-            deletable,
-            ..
-        } = *registration;
-        self.emit(BlobExtended {
-            epoch,
-            blob,
-            end,
-            deletable,
-            object,
-        });
-        Ok(())
-    }
-
-    fn extend_shared(&mut self, shared: ObjectId, epochs: u32) -> Result<(), ChainError> {
-        let Some((
-            owner,
-            Thing::Shared {
-                mut registration,
-                funds,
-            },
-        )) = self.objects.remove(&shared)
-        else {
-            return Err(not_a("SharedBlob", shared));
-        };
-        let bytes = self.room_of(&registration)?;
-        let end = extended(&registration, epochs)?;
-        let period = registration.period.end..end;
-        self.sell(bytes, &period)?;
-        let cost = self
-            .settings
-            .prices
-            .reserve(bytes, &period)
-            .map_err(|_| overflow("price"))?;
-        let funds = funds.checked_sub(cost).ok_or(Refusal::LedgerPayment)?;
-        self.extend(&mut registration, end)?;
-        self.objects.insert(
-            shared,
-            (
-                owner,
-                Thing::Shared {
-                    registration,
-                    funds,
-                },
-            ),
-        );
-        Ok(())
-    }
-
-    fn delete(&mut self, sender: Address, id: ObjectId) -> Result<(), ChainError> {
-        let epoch = self.started()?;
-        let Thing::Blob { registration, .. } = self.take(sender, id)? else {
-            return Err(not_a("Blob", id));
-        };
-        if !registration.deletable {
-            return Err(Refusal::BlobPermanent.into());
-        }
-        if epoch >= registration.period.end {
-            return Err(Refusal::BlobExpired.into());
-        }
-        let (blob, certified) = (registration.blob, registration.certified.is_some());
-        self.emit(BlobDeleted {
-            epoch,
-            blob,
-            certified,
-            object: id,
-        });
-        let object = self.id(ObjectKind::Storage);
-        let start = epoch
-            .next()
-            .unwrap_or(registration.period.end)
-            .min(registration.period.end);
-        let period = start..registration.period.end;
-        let storage = StorageResource {
-            object,
-            period,
-            bytes: registration.bytes,
-        };
-        self.own(sender, object, Thing::Storage(storage));
-        Ok(())
-    }
-
-    fn attributes(
-        &mut self,
-        sender: Address,
-        id: ObjectId,
-        change: impl FnOnce(&mut BTreeMap<String, String>),
-    ) -> Result<(), ChainError> {
-        let Thing::Blob {
-            registration,
-            mut attributes,
-        } = self.take(sender, id)?
-        else {
-            return Err(not_a("Blob", id));
-        };
-        change(&mut attributes);
-        self.own(
-            sender,
-            id,
-            Thing::Blob {
-                registration,
-                attributes,
-            },
-        );
-        Ok(())
-    }
-}
-
-fn extended(registration: &Registration, epochs: u32) -> Result<Epoch, ChainError> {
-    registration
-        .period
-        .end
-        .after(epochs)
-        .ok_or(Refusal::LedgerPeriod.into())
-}
-
-fn not_a(what: &'static str, id: ObjectId) -> ChainError {
-    ChainError::NotFound {
-        what,
-        id: id.to_string(),
-    }
-}
-
-fn overflow(what: &str) -> ChainError {
-    ChainError::Failed {
-        reason: format!("{what} overflows"),
     }
 }

@@ -1,41 +1,29 @@
-//! Endpoints that lie, stall or babble: dropped or passed over, never acted upon.
+//! Servers of a synthetic chain: honest ones, and some with one thing wrong with them.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests; a failure is a failed test"
-)]
-
-mod support;
-
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use floe_chain::event::{ChainEvent, EventCursor};
 use floe_chain::id::{ChainId, SystemId};
 use floe_chain::light::TrustAnchor;
-use floe_chain::rpc::{
-    ChainError, ChainEvents, ChainRead, ClientSettings, NetworkConfig, SuiChain,
-};
-use futures::StreamExt;
+use floe_chain::rpc::{ChainError, ClientSettings, NetworkConfig, SuiChain};
 use serde::Serialize;
 use sui_rpc::proto::sui::rpc::v2::ledger_service_server::{LedgerService, LedgerServiceServer};
 use sui_rpc::proto::sui::rpc::v2::{self as proto, get_checkpoint_request::CheckpointId};
 use sui_sdk_types::{
-    Address, Digest, Event, Identifier, MoveStruct, Object, ObjectData, Owner, StructTag,
+    Address, Digest, Identifier, MoveStruct, Object, ObjectData, Owner, StructTag,
 };
-use support::{Made, SyntheticChain, done};
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status};
 
-const CHAIN: [u8; 32] = [0xcc; 32];
-const SYSTEM: [u8; 32] = [0x55; 32];
-const PACKAGE: [u8; 32] = [9; 32];
+use crate::support::{self, Made, SyntheticChain};
+
+pub(crate) const CHAIN: [u8; 32] = [0xcc; 32];
+pub(crate) const SYSTEM: [u8; 32] = [0x55; 32];
+pub(crate) const PACKAGE: [u8; 32] = [9; 32];
 
 /// What is wrong with an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Lie {
+pub(crate) enum Lie {
     /// Nothing.
     None,
     /// It serves another chain.
@@ -58,12 +46,18 @@ enum Lie {
     Stops,
     /// It announces more bytes than anybody may send.
     Bloats,
+    /// It serves other objects than were written.
+    Substitutes,
 }
 
 struct Liar {
     lie: Lie,
     chain: Arc<Mutex<SyntheticChain>>,
+    asked: Asked,
 }
+
+/// Checkpoints that a server was asked for, in order.
+pub(crate) type Asked = Arc<Mutex<Vec<u64>>>;
 
 /// Field by field what the Move struct `system::System` holds.
 #[derive(Serialize)]
@@ -81,7 +75,7 @@ struct System(
     Option<u8>,
 );
 
-fn system() -> Object {
+pub(crate) fn system() -> Object {
     let system = System(
         SYSTEM,
         1,
@@ -179,11 +173,19 @@ impl LedgerService for Liar {
         request: Request<proto::GetObjectRequest>,
     ) -> Result<Response<proto::GetObjectResponse>, Status> {
         let wanted = request.into_inner().object_id.unwrap_or_default();
-        if wanted != SystemId::from_bytes(SYSTEM).to_string() {
-            return Err(Status::not_found("no such object"));
+        let chain = self.chain.lock().unwrap();
+        let written = chain.checkpoints.iter().flat_map(|made| &made.transactions);
+        let mut written = written.flat_map(|done| done.objects.clone());
+        let found = written.find(|object| object.object_id().to_string() == wanted);
+        let is_system = wanted == SystemId::from_bytes(SYSTEM).to_string();
+        let found = found.or_else(|| is_system.then(system));
+        let mut found = found.ok_or_else(|| Status::not_found("no such object"))?;
+        if self.lie == Lie::Substitutes && !is_system {
+            let (data, owner) = (found.data().clone(), *found.owner());
+            found = Object::new(data, owner, found.previous_transaction(), 1);
         }
         let mut object = proto::Object::default();
-        object.bcs = Some(bcs::to_bytes(&system()).unwrap().into());
+        object.bcs = Some(bcs::to_bytes(&found).unwrap().into());
         Ok(Response::new(proto::GetObjectResponse::new(object)))
     }
 
@@ -214,6 +216,7 @@ impl LedgerService for Liar {
         else {
             return Err(Status::invalid_argument("by number, please"));
         };
+        self.asked.lock().unwrap().push(sequence);
         let made = self
             .made(sequence)
             .ok_or_else(|| Status::not_found("not yet"))?;
@@ -245,12 +248,19 @@ impl LedgerService for Liar {
     }
 }
 
-async fn serve(lie: Lie, chain: &Arc<Mutex<SyntheticChain>>) -> String {
+pub(crate) async fn serve(lie: Lie, chain: &Arc<Mutex<SyntheticChain>>) -> String {
+    serve_watched(lie, chain).await.0
+}
+
+/// Serves, and remembers what it is asked for.
+pub(crate) async fn serve_watched(lie: Lie, chain: &Arc<Mutex<SyntheticChain>>) -> (String, Asked) {
+    let asked = Asked::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = LedgerServiceServer::new(Liar {
         lie,
         chain: Arc::clone(chain),
+        asked: Arc::clone(&asked),
     });
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     tokio::spawn(
@@ -258,33 +268,10 @@ async fn serve(lie: Lie, chain: &Arc<Mutex<SyntheticChain>>) -> String {
             .add_service(service)
             .serve_with_incoming(incoming),
     );
-    format!("http://{address}")
+    (format!("http://{address}"), asked)
 }
 
-/// Accepts connections and sends bytes that never become an answer, for ever.
-async fn serve_endless() -> String {
-    use tokio::io::AsyncWriteExt;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address: SocketAddr = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                // Settings, then empty continuation of nothing: frames of an unknown type.
-                let _ = stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await;
-                while stream
-                    .write_all(&[0, 0, 8, 0xbb, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8])
-                    .await
-                    .is_ok()
-                {
-                    tokio::task::yield_now().await;
-                }
-            });
-        }
-    });
-    format!("http://{address}")
-}
-
-fn config(urls: Vec<String>) -> NetworkConfig {
+pub(crate) fn config(urls: Vec<String>) -> NetworkConfig {
     NetworkConfig {
         urls,
         chain_id: ChainId::from_bytes(CHAIN),
@@ -293,164 +280,10 @@ fn config(urls: Vec<String>) -> NetworkConfig {
     }
 }
 
-async fn connect(urls: Vec<String>) -> Result<SuiChain, ChainError> {
+pub(crate) async fn connect(urls: Vec<String>) -> Result<SuiChain, ChainError> {
     let settings = ClientSettings {
         deadline: Duration::from_millis(500),
         ..ClientSettings::default()
     };
     SuiChain::connect_with(&config(urls), settings).await
-}
-
-fn node_synced(n: u32) -> Event {
-    let contents = bcs::to_bytes(&(n, [7u8; 32], 1u16)).unwrap();
-    support::event("NodeSynced", &contents)
-}
-
-/// Six checkpoints over three epochs of validators, eight events of ours among others.
-fn history() -> Arc<Mutex<SyntheticChain>> {
-    let mut chain = SyntheticChain::new(1);
-    chain.add(vec![]);
-    chain.add(vec![done(1, vec![node_synced(0), node_synced(1)], vec![])]);
-    chain.end_epoch();
-    let mut foreign = node_synced(99);
-    foreign.type_ = "0x77::events::NodeSynced".parse().unwrap();
-    chain.add(vec![
-        done(2, vec![node_synced(2), foreign], vec![]),
-        done(3, vec![node_synced(3)], vec![]),
-    ]);
-    chain.end_epoch();
-    chain.add(vec![done(
-        4,
-        vec![node_synced(4), node_synced(5), node_synced(6)],
-        vec![],
-    )]);
-    chain.add(vec![done(5, vec![node_synced(7)], vec![])]);
-    Arc::new(Mutex::new(chain))
-}
-
-/// Follows until all eight events are there.
-async fn follow(chain: &SuiChain) -> Vec<u32> {
-    let mut stream = chain.follow(EventCursor::START);
-    let mut numbers = Vec::new();
-    while numbers.len() < 8 {
-        let batch = stream.next().await.unwrap().unwrap();
-        for (_, event) in batch.events {
-            let ChainEvent::NodeSynced(event) = event else {
-                panic!("{event:?}")
-            };
-            numbers.push(event.epoch.get());
-        }
-    }
-    numbers
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_one_honest_endpoint_every_event_arrives_once_and_in_order() {
-    let history = history();
-    let lies = [
-        Lie::None,
-        Lie::WrongChain,
-        Lie::SkipsEvents,
-        Lie::SkipsTransactions,
-        Lie::Forges,
-        Lie::Shifts,
-        Lie::Babbles,
-        Lie::Hangs,
-        Lie::Fails,
-        Lie::Stops,
-        Lie::Bloats,
-    ];
-    for lie in lies {
-        let urls = vec![serve(lie, &history).await, serve(Lie::None, &history).await];
-        let chain = connect(urls).await.unwrap();
-        assert_eq!(follow(&chain).await, [0, 1, 2, 3, 4, 5, 6, 7], "{lie:?}");
-    }
-    let urls = vec![serve_endless().await, serve(Lie::None, &history).await];
-    let chain = connect(urls).await.unwrap();
-    assert_eq!(follow(&chain).await, [0, 1, 2, 3, 4, 5, 6, 7], "endless");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn liars_alone_convince_nobody() {
-    let history = history();
-    for lie in [
-        Lie::SkipsEvents,
-        Lie::SkipsTransactions,
-        Lie::Forges,
-        Lie::Shifts,
-        Lie::Babbles,
-    ] {
-        let chain = connect(vec![serve(lie, &history).await]).await.unwrap();
-        let mut stream = chain.follow(EventCursor::START);
-        let mut seen = Vec::new();
-        while let Ok(Some(batch)) =
-            tokio::time::timeout(Duration::from_secs(2), stream.next()).await
-        {
-            seen.extend(batch.unwrap().events);
-        }
-        assert!(seen.is_empty(), "{lie:?}: {seen:?}");
-    }
-    let wrong = connect(vec![serve(Lie::WrongChain, &history).await])
-        .await
-        .unwrap_err();
-    assert!(matches!(wrong, ChainError::WrongChain { .. }), "{wrong}");
-    let silent = connect(vec![serve_endless().await]).await.unwrap_err();
-    assert!(matches!(silent, ChainError::Unreachable { .. }), "{silent}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_certified_histories_stop_everything() {
-    let ours = history();
-    // The same validators certify another checkpoint 6 that names another checkpoint 5.
-    let mut twin = SyntheticChain::new(1);
-    twin.add(vec![]);
-    twin.add(vec![done(1, vec![node_synced(0), node_synced(1)], vec![])]);
-    twin.end_epoch();
-    twin.add(vec![done(9, vec![node_synced(40)], vec![])]);
-    twin.end_epoch();
-    twin.add(vec![]);
-    twin.add(vec![]);
-    let last = twin.checkpoints.pop().unwrap();
-    {
-        let mut ours = ours.lock().unwrap();
-        let honest = ours.checkpoints.pop().unwrap();
-        assert_eq!(
-            honest.summary.checkpoint.sequence_number,
-            last.summary.checkpoint.sequence_number
-        );
-        ours.checkpoints.push(last);
-    }
-    let chain = connect(vec![serve(Lie::None, &ours).await]).await.unwrap();
-    let mut stream = chain.follow(EventCursor::START);
-    let error = loop {
-        match stream.next().await.unwrap() {
-            Ok(_) => {}
-            Err(error) => break error,
-        }
-    };
-    assert!(
-        matches!(error, ChainError::Fork { checkpoint: 5, .. }),
-        "{error}"
-    );
-    assert!(stream.next().await.is_none());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_system_object_is_read_and_checked() {
-    let history = history();
-    let url = serve(Lie::None, &history).await;
-    let chain = connect(vec![url.clone()]).await.unwrap();
-    let system = chain.system().await.unwrap();
-    assert_eq!(system.network, config(vec![]).network());
-    assert_eq!(
-        (system.epoch.get(), system.shards.get(), system.capacity),
-        (1, 10, 3)
-    );
-    // Slot `epoch % horizon` of the ring is the running epoch's.
-    assert_eq!(system.used, [6, 7, 8, 5]);
-
-    let mut other = config(vec![url]);
-    other.system_object = SystemId::from_bytes([8; 32]);
-    let error = SuiChain::connect(&other).await.unwrap_err();
-    assert!(matches!(error, ChainError::WrongSystem { .. }), "{error}");
 }

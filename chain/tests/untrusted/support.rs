@@ -1,9 +1,4 @@
 //! A synthetic Sui: validators with known keys that certify whatever a test wants to have happened.
-#![allow(
-    clippy::unwrap_used,
-    dead_code,
-    reason = "test support; each test binary uses its part"
-)]
 
 use sui_crypto::bls12381::{Bls12381PrivateKey, ValidatorCommitteeSignatureAggregator};
 use sui_sdk_types::*;
@@ -165,9 +160,15 @@ pub(crate) fn done(seed: u8, events: Vec<Event>, objects: Vec<Object>) -> Done {
         .map(|object| ChangedObject {
             object_id: object.object_id(),
             input_state: ObjectIn::NotExist,
-            output_state: ObjectOut::ObjectWrite {
-                digest: object.digest(),
-                owner: *object.owner(),
+            output_state: match object.data() {
+                ObjectData::Package(package) => ObjectOut::PackageWrite {
+                    version: package.version,
+                    digest: object.digest(),
+                },
+                ObjectData::Struct(_) => ObjectOut::ObjectWrite {
+                    digest: object.digest(),
+                    owner: *object.owner(),
+                },
             },
             id_operation: IdOperation::Created,
         })
@@ -222,4 +223,29 @@ pub(crate) fn event(name: &str, contents: &[u8]) -> Event {
         ),
         contents: contents.to_vec(),
     }
+}
+
+/// Version 2 of the package `origin`, at `id`.
+pub(crate) fn upgrade(id: Address, origin: Address) -> Object {
+    let defined = |module: &str, name: &str, package| TypeOrigin {
+        module_name: Identifier::new(module).unwrap(),
+        struct_name: Identifier::new(name).unwrap(),
+        package,
+    };
+    let package = MovePackage {
+        id,
+        version: 2,
+        modules: Default::default(),
+        type_origin_table: vec![
+            defined("system", "System", origin),
+            defined("events", "Later", id),
+        ],
+        linkage_table: Default::default(),
+    };
+    Object::new(
+        ObjectData::Package(package),
+        Owner::Immutable,
+        Digest::new([1; 32]),
+        0,
+    )
 }

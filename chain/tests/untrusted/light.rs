@@ -1,11 +1,10 @@
 //! What a light client accepts and refuses, on a synthetic chain and on real Sui checkpoints.
 
-mod support;
-
 use floe_chain::id::ObjectId;
 use floe_chain::light::{LightError, Ratchet, TrustAnchor, TrustLimits, VerifiedCheckpoint};
 use sui_sdk_types::{CheckpointData, SignedCheckpointSummary, ValidatorCommittee};
-use support::{SyntheticChain, Validators, done, event, thing, thing_type};
+
+use crate::support::{SyntheticChain, Validators, done, event, thing, thing_type};
 
 fn ratchet(salt: u8) -> Ratchet {
     Ratchet::new(
