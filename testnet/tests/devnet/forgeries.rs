@@ -12,7 +12,7 @@ use floe_chain::rpc::{ChainRead, ChainWrite, NodeRegistration, Operation, SuiAcc
 use floe_chain::statement::{Available, Inconsistent, Possession};
 use floe_testnet::deploy::Plan;
 
-use super::{certificate, refused, register};
+use crate::support::{certificate, refused, register};
 
 /// A committee of the test's making: `members` with their keys, one owner for each shard.
 fn made_up(epoch: Epoch, members: Vec<(NodeId, BlsSecretKey)>, owners: Vec<u16>) -> Committee {

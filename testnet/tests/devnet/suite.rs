@@ -1,103 +1,21 @@
 //! What every client does with the chain, run against a devnet, and against a real Sui endpoint by
 //! whoever has a funded key (see `chain/README.md`).
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests; a failure is a failed test"
-)]
-
-mod blobs;
-mod forgeries;
-#[path = "../support/mod.rs"]
-mod support;
-
-use floe_chain::blob::{BlobState, Registration};
-use floe_chain::certificate::{Certificate, Collector, Confirmation};
-use floe_chain::committee::{Committee, MemberIndex};
 use floe_chain::epoch::Epoch;
 use floe_chain::event::{ChainEvent, EventCursor};
-use floe_chain::id::NetworkId;
 use floe_chain::rpc::abort::Refusal;
 use floe_chain::rpc::{
-    ChainError, ChainEvents, ChainRead, ChainWrite, ObjectKind, Operation, Room, SuiAccount,
-    SuiChain, Wallet,
+    ChainError, ChainEvents, ChainRead, ChainWrite, Operation, SuiAccount, SuiChain, Wallet,
 };
-use floe_chain::statement::Assertion;
-use floe_codec::{BlobId, BlobLayout, BlobRoot};
 use floe_testnet::deploy::{Plan, Target, drive_to};
 use futures::StreamExt;
-use support::{Chain, network, plan, user};
 
-const MIB: u64 = 1 << 20;
-
-/// Signs `body` with the keys of the members at `signers`, in `committee` and `network`.
-fn certificate<B: Assertion>(
-    network: NetworkId,
-    committee: &Committee,
-    plan: &Plan,
-    body: B,
-    signers: impl IntoIterator<Item = u16>,
-) -> Certificate<B> {
-    let mut collector = Collector::new(network, committee, body);
-    for index in signers {
-        let member = committee.member(MemberIndex::new(index)).unwrap();
-        let key = plan
-            .nodes
-            .iter()
-            .find(|n| n.protocol.public() == *member.bls_key())
-            .unwrap();
-        let statement = collector.statement().clone();
-        collector
-            .add(&Confirmation::sign(member.node(), statement, &key.protocol))
-            .unwrap();
-    }
-    collector.certificate().expect("enough signers")
-}
-
-async fn register(
-    chain: &SuiChain,
-    account: &SuiAccount,
-    root: u8,
-    size: u64,
-    deletable: bool,
-    epochs: u32,
-) -> Registration {
-    let system = chain.system().await.unwrap();
-    let layout = BlobLayout::for_shards(system.shards, size).unwrap();
-    let period = system.epoch..system.epoch.after(epochs).unwrap();
-    let register = Operation::Register {
-        room: Room::Reserve { bytes: MIB, period },
-        root: BlobRoot::from_bytes([root; 32]),
-        size,
-        encoding: layout.encoding(),
-        deletable,
-    };
-    let receipt = account.execute(vec![register]).await.unwrap();
-    let event = *receipt.registered().next().unwrap();
-    assert_eq!(
-        event.blob,
-        BlobId::derive(&layout, &BlobRoot::from_bytes([root; 32]))
-    );
-    assert_eq!(
-        receipt.created(ObjectKind::Blob).collect::<Vec<_>>(),
-        [event.object]
-    );
-    let registration = chain.blob(event.object).await.unwrap().unwrap();
-    assert_eq!(registration.blob, event.blob);
-    assert_eq!(registration.state(system.epoch), BlobState::Registered);
-    registration
-}
-
-fn refused(outcome: Result<floe_chain::rpc::Receipt, ChainError>) -> Refusal {
-    match outcome {
-        Err(ChainError::Refused(refusal)) => refusal,
-        other => panic!("not refused: {other:?}"),
-    }
-}
+use crate::support::{self, Chain, certificate, network, plan, refused, register, user};
+use crate::{blobs, forgeries};
 
 async fn suite(chain: &SuiChain, account: &SuiAccount, plan: &Plan) {
     blobs::live(chain, account, plan).await;
+    blobs::room_is_divided(chain, account, plan).await;
     forgeries::certificates_fail(chain, account, plan).await;
     forgeries::keys_fail(chain, account, plan).await;
     blobs::many_at_once(chain, account).await;

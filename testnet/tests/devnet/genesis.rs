@@ -1,19 +1,13 @@
 //! From an empty chain to a network that works, and through its epochs.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests; a failure is a failed test"
-)]
-
-mod support;
-
 use floe_chain::committee::Committee;
 use floe_chain::epoch::{Epoch, EpochPhase};
 use floe_chain::event::{ChainEvent, EventCursor};
 use floe_chain::rpc::{ChainEvents, ChainRead, SuiChain};
 use floe_testnet::deploy::drive_to;
 use futures::StreamExt;
-use support::{Chain, network, plan};
+
+use crate::support::{Chain, network, plan};
 
 /// Events up to the last one wanted.
 async fn events(
