@@ -45,6 +45,8 @@ fn every_verb_explains_itself() {
         "resume",
         "info",
         "health",
+        "stake",
+        "node",
         "wallet",
         "key",
         "config",

@@ -1,12 +1,24 @@
-//! `floe info`: the network as the chain has it.
+//! `floe info`: the network as the chain has it, and how its prices came about.
 
 use std::fmt;
 
-use floe_chain::{amount::Wal, epoch::ChainTime, id::NetworkId};
+use floe_chain::{
+    amount::Wal,
+    committee::Committee,
+    epoch::ChainTime,
+    id::{NetworkId, NodeId},
+    quorum::Threshold,
+    rpc::{
+        ChainError, ChainRead,
+        state::Vote,
+        terms::{Ballot, Decided, tally, whole_capacity},
+    },
+};
 use floe_client::{
     chain::Moment,
     plan::{ByteSize, Date},
 };
+use floe_codec::{ShardCount, Weight};
 use serde::Serialize;
 
 use crate::{context::Context, exit::Exit, fault::Fault, output::Record};
@@ -30,6 +42,27 @@ struct Info {
     storage_price: Wal,
     write_price: Wal,
     max_epochs: u32,
+    /// Shards whose nodes must accept a price, or be able to carry a capacity.
+    quorum: Weight,
+    /// By the price of storage.
+    votes: Vec<VoteLine>,
+    /// What the votes of now would decide with the shards of now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided: Option<Decided>,
+}
+
+/// One member's vote, as it stands now.
+#[derive(Debug, Serialize)]
+struct VoteLine {
+    node: NodeId,
+    name: String,
+    shards: Weight,
+    storage_price: Wal,
+    write_price: Wal,
+    /// Encoded bytes on its own disks.
+    capacity: ByteSize,
+    /// What all nodes hold when these disks are full.
+    whole_capacity: ByteSize,
 }
 
 impl Record for Info {
@@ -64,11 +97,93 @@ impl fmt::Display for Info {
             "            {} per encoded MiB written",
             self.write_price
         )?;
-        write!(
+        writeln!(
             f,
             "on sale     {} epochs, this one included",
             self.max_epochs
-        )
+        )?;
+        writeln!(
+            f,
+            "votes       a price is the lowest that nodes with {} of {} shards accept, the capacity \
+             the largest that as many can carry",
+            self.quorum, self.shards
+        )?;
+        for vote in &self.votes {
+            writeln!(
+                f,
+                "  {} shards: {} stored, {} written, holds {} ({} in all)  {}  {}",
+                vote.shards,
+                vote.storage_price,
+                vote.write_price,
+                vote.capacity,
+                vote.whole_capacity,
+                vote.node,
+                vote.name
+            )?;
+        }
+        match &self.decided {
+            Some(decided) if self.holds(decided) => write!(
+                f,
+                "decided by  {} (storage), {} (writing), {} (capacity)",
+                decided.storage_by, decided.write_by, decided.capacity_by
+            ),
+            Some(Decided {
+                prices, capacity, ..
+            }) => write!(
+                f,
+                "next        {} stored, {} written, {} in all, if votes and shards stay as they \
+                 are: they have changed since this epoch's prices were decided",
+                prices.storage,
+                prices.write,
+                ByteSize(*capacity)
+            ),
+            None => f.write_str("next        undecided: members without a vote"),
+        }
+    }
+}
+
+impl Info {
+    /// Whether the terms of now are what the votes of now decide.
+    fn holds(&self, decided: &Decided) -> bool {
+        decided.prices.storage == self.storage_price
+            && decided.prices.write == self.write_price
+            && decided.capacity == self.capacity.0
+    }
+}
+
+/// The votes of a committee's members as they stand now, with the nodes' names.
+async fn ballots(
+    chain: &dyn ChainRead,
+    committee: &Committee,
+) -> Result<Vec<(String, Ballot)>, ChainError> {
+    let members = committee.members();
+    let ids: Vec<_> = members.iter().map(|member| member.node()).collect();
+    let nodes = chain.nodes(&ids).await?;
+    let ballots = members.iter().zip(nodes).filter_map(|(member, node)| {
+        let node = node?;
+        let ballot = Ballot {
+            node: node.id,
+            weight: member.weight(),
+            vote: node.vote,
+        };
+        Some((node.name, ballot))
+    });
+    Ok(ballots.collect())
+}
+
+impl VoteLine {
+    fn new(name: String, ballot: &Ballot, shards: ShardCount) -> Self {
+        let Ballot { node, weight, vote } = *ballot;
+        let Vote { prices, capacity } = vote;
+        Self {
+            node,
+            name,
+            shards: weight,
+            storage_price: prices.storage,
+            write_price: prices.write,
+            capacity: ByteSize(capacity),
+            whole_capacity: ByteSize(whole_capacity(ballot, shards)),
+        }
     }
 }
 
@@ -78,6 +193,14 @@ impl Args {
         let moment = Moment::read(&**client.chain()).await?;
         let network = client.network().await?;
         let NetworkId { chain, system } = moment.system.network;
+        let shards = moment.system.shards;
+        let named = ballots(&**client.chain(), &network.committee).await?;
+        let votes: Vec<_> = named.iter().map(|(_, ballot)| *ballot).collect();
+        let mut lines: Vec<_> = named
+            .into_iter()
+            .map(|(name, ballot)| VoteLine::new(name, &ballot, shards))
+            .collect();
+        lines.sort_by_key(|line| (line.storage_price, line.node));
         context.output.print(&Info {
             chain: chain.to_string(),
             system: system.to_string(),
@@ -92,6 +215,9 @@ impl Args {
             storage_price: moment.system.prices.storage,
             write_price: moment.system.prices.write,
             max_epochs: moment.max_epochs(),
+            quorum: Threshold::Quorum.required(shards),
+            votes: lines,
+            decided: tally(&votes, shards),
         })?;
         Ok(Exit::Ok)
     }

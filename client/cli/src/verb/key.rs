@@ -120,7 +120,7 @@ impl PublicKey {
     }
 }
 
-fn unusable(file: &Path, error: &KeyError) -> Fault {
+pub(super) fn unusable(file: &Path, error: &KeyError) -> Fault {
     let message = format!("{} is not such a key: {error}", file.display());
     Misused {
         message,

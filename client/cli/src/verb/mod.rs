@@ -10,9 +10,11 @@ mod info;
 mod key;
 mod ls;
 mod node;
+mod operate;
 mod read;
 mod resume;
 mod rm;
+mod stake;
 mod status;
 mod store;
 mod testnet;
@@ -50,13 +52,15 @@ pub(crate) enum Verb {
     Health(health::Args),
     /// The account that pays
     Wallet(wallet::Args),
+    /// Stake with nodes, and what it earns
+    Stake(stake::Args),
     /// Key files of a storage node
     Key(key::Args),
     /// Settings and where they come from
     Config(config::Args),
     /// Run a local chain for development
     Devnet(floe_devnet::Args),
-    /// Run a storage node
+    /// Run a storage node, register it, change what it tells the network
     Node(node::Args),
     /// Lay out a local network
     Testnet(testnet::Args),
@@ -66,7 +70,11 @@ pub(crate) enum Verb {
 
 impl Verb {
     fn is_service(&self) -> bool {
-        matches!(self, Self::Devnet(_) | Self::Node(_))
+        match self {
+            Self::Devnet(_) => true,
+            Self::Node(args) => args.is_service(),
+            _ => false,
+        }
     }
 }
 
@@ -113,10 +121,11 @@ async fn go(verb: Verb, context: &mut Context) -> Result<Exit, Fault> {
         Verb::Info(args) => args.run(context).await,
         Verb::Health(args) => args.run(context).await,
         Verb::Wallet(args) => args.run(context).await,
+        Verb::Stake(args) => args.run(context).await,
         Verb::Key(args) => args.run(context),
         Verb::Config(args) => args.run(context),
         Verb::Devnet(args) => devnet::run(args).await,
-        Verb::Node(args) => args.run().await,
+        Verb::Node(args) => args.run(context).await,
         Verb::Testnet(args) => args.run().await,
         Verb::Completions(args) => args.run(),
     }

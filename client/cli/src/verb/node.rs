@@ -1,4 +1,4 @@
-//! `floe node`: runs a storage node.
+//! `floe node`: runs a storage node. What its operator tells the contract is in `operate`.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,8 @@ use floe_node::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{exit::Exit, fault::Fault, service};
+use super::operate;
+use crate::{context::Context, exit::Exit, fault::Fault, service};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -28,6 +29,8 @@ enum Verb {
     },
     /// Print a configuration with every key, its default and what it means
     Example,
+    #[command(flatten)]
+    Operate(operate::Verb),
 }
 
 /// Why the node did not start or stopped.
@@ -96,8 +99,14 @@ impl Advice for Ended {
 }
 
 impl Args {
-    pub(crate) async fn run(self) -> Result<Exit, Fault> {
+    /// Whether it runs until a signal ends it.
+    pub(crate) fn is_service(&self) -> bool {
+        matches!(self.verb, Verb::Run { .. })
+    }
+
+    pub(crate) async fn run(self, context: &mut Context) -> Result<Exit, Fault> {
         match self.verb {
+            Verb::Operate(verb) => return verb.run(context).await,
             Verb::Run { config } => {
                 service::log();
                 let config = NodeConfig::load(&config).map_err(Ended::from)?;
