@@ -24,6 +24,6 @@ pub trait Directory: Send + Sync + 'static {
     /// What `peer` says is the committee of `epoch`; `None` if it knows none or does not answer.
     async fn committee(&self, peer: PeerId, epoch: Epoch) -> Option<Answer>;
 
-    /// Where the data planes of these peers answer, in their order; empty where nothing is known.
-    async fn addresses(&self, peers: &[PeerId]) -> Vec<Vec<DataAddress>>;
+    /// Where the data plane of each member answers, in member order; empty where nothing is known.
+    async fn addresses(&self, committee: &Committee) -> Vec<Vec<DataAddress>>;
 }

@@ -21,6 +21,12 @@ pub enum LightError {
         /// Nodes asked.
         asked: usize,
     },
+    /// Nobody who could be asked has a committee that was there before.
+    #[error("no node has the committee after that of epoch {after}")]
+    Missing {
+        /// The newest epoch reached.
+        after: Epoch,
+    },
     /// What is trusted is too old to certify anything.
     #[error(
         "the newest committee known (epoch {trusted}) began {age_hours} hours ago, too long to trust what it signs now"
@@ -60,7 +66,7 @@ impl Advice for LightError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::State(error) => error.kind(),
-            Self::NoAnchor { .. } => ErrorKind::Retry,
+            Self::NoAnchor { .. } | Self::Missing { .. } => ErrorKind::Retry,
             Self::TooOld { .. } => ErrorKind::FixConfig,
             Self::Fork { .. } => ErrorKind::Corrupt {
                 who: Culprit::Peer("a third of a committee".to_owned()),
@@ -72,6 +78,7 @@ impl Advice for LightError {
         match self {
             Self::State(error) => error.code(),
             Self::NoAnchor { .. } => "light.no_anchor",
+            Self::Missing { .. } => "light.missing_committee",
             Self::TooOld { .. } => "light.too_old",
             Self::Fork { .. } => "light.fork",
         }
@@ -84,6 +91,9 @@ impl Advice for LightError {
                 "check that the bootstrap addresses of the anchor are up, and that it is this \
                  network's current one"
                     .to_owned()
+            }
+            Self::Missing { .. } => {
+                "try again later, or begin at a newer trust anchor".to_owned()
             }
             Self::TooOld { .. } => {
                 "get a newer trust anchor from a source you trust; `floe read` without --light asks \

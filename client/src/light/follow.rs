@@ -6,9 +6,11 @@ use std::{
 };
 
 use floe_chain::{
+    certificate::UnverifiedCertificate,
     committee::Committee,
     epoch::{ChainTime, Epoch},
     id::NetworkId,
+    statement::Handover,
     succession::Succession,
 };
 use floe_p2p::identity::PeerId;
@@ -22,10 +24,14 @@ const AT_ONCE: usize = 4;
 /// Answers that verify and agree, after which nobody else is asked.
 const ENOUGH: usize = 2;
 
+/// A committee and the certificate that names it.
+type Named = (Committee, UnverifiedCertificate<Handover>);
+/// The same, where the first has no certificate: the anchor names it.
+pub(super) type Step = (Committee, Option<UnverifiedCertificate<Handover>>);
+
 /// Follows the committees of one network.
 pub(super) struct Follower {
-    network: NetworkId,
-    window_ms: u64,
+    anchor: TrustAnchor,
     directory: Arc<dyn Directory>,
     clock: fn() -> ChainTime,
     file: TrustFile,
@@ -63,8 +69,7 @@ impl Follower {
             }
         };
         Ok(Self {
-            network: anchor.network,
-            window_ms: anchor.window_ms,
+            anchor,
             directory,
             clock,
             file,
@@ -74,7 +79,7 @@ impl Follower {
     }
 
     pub(super) fn network(&self) -> NetworkId {
-        self.network
+        self.anchor.network
     }
 
     pub(super) fn directory(&self) -> &dyn Directory {
@@ -97,7 +102,7 @@ impl Follower {
         let mut steps = 0;
         loop {
             let before = self.trusted().newest;
-            let Some(newest) = self.next(&before).await? else {
+            let Some((newest, _)) = self.next(&before).await? else {
                 let ends = before.start().plus_ms(before.duration_ms());
                 return Ok(Standing {
                     epoch: before.epoch(),
@@ -115,17 +120,36 @@ impl Follower {
         }
     }
 
-    /// The committee after `newest`, if somebody has one that verifies.
-    async fn next(&self, newest: &Committee) -> Result<Option<Committee>, LightError> {
+    /// Every committee from the anchor's to that of `epoch`, fetched and verified again, each with the
+    /// certificate that names it.
+    pub(super) async fn history(
+        &self,
+        epoch: Epoch,
+    ) -> Result<Vec<Step>, LightError> {
+        let mut newest = first(&self.anchor, &*self.directory).await?;
+        let mut history = vec![(newest.clone(), None)];
+        while newest.epoch() < epoch {
+            let next = self.next(&newest).await?;
+            let (next, handover) = next.ok_or_else(|| LightError::Missing {
+                after: newest.epoch(),
+            })?;
+            history.push((next.clone(), Some(handover)));
+            newest = next;
+        }
+        Ok(history)
+    }
+
+    /// The committee after `newest` with its certificate, if somebody has one that verifies.
+    async fn next(&self, newest: &Committee) -> Result<Option<Named>, LightError> {
         let Some(epoch) = newest.epoch().next() else {
             return Ok(None);
         };
         let now = (self.clock)();
         let mut answers = ask(&*self.directory, epoch).await;
-        let mut found: Option<Committee> = None;
+        let mut found: Option<Named> = None;
         let mut agreed = 0;
         while let Some((peer, answer)) = answers.next().await {
-            let mut chain = Succession::new(self.network, newest.clone(), self.window_ms);
+            let mut chain = Succession::new(self.anchor.network, newest.clone(), self.anchor.window_ms);
             let Some(Answer {
                 committee,
                 handover: Some(handover),
@@ -133,7 +157,7 @@ impl Follower {
             else {
                 continue;
             };
-            match chain.accept(committee.clone(), handover, now) {
+            match chain.accept(committee.clone(), handover.clone(), now) {
                 Ok(_) => {}
                 Err(error) => {
                     if let Some(condemned) = LightError::of(&error) {
@@ -143,10 +167,10 @@ impl Follower {
                     continue;
                 }
             }
-            if found.as_ref().is_some_and(|found| *found != committee) {
+            if found.as_ref().is_some_and(|(found, _)| *found != committee) {
                 return Err(LightError::Fork { epoch });
             }
-            found = Some(committee);
+            found = Some((committee, handover));
             agreed += 1;
             if agreed == ENOUGH {
                 break;
@@ -199,7 +223,6 @@ mod tests {
     use floe_chain::{
         committee::CommitteeDigest,
         id::{NetworkId, SystemId},
-        statement::Handover,
     };
     use floe_p2p::{address::DataAddress, identity::Identity};
 
@@ -232,8 +255,8 @@ mod tests {
             answers.get(&epoch).cloned()
         }
 
-        async fn addresses(&self, peers: &[PeerId]) -> Vec<Vec<DataAddress>> {
-            vec![Vec::new(); peers.len()]
+        async fn addresses(&self, committee: &Committee) -> Vec<Vec<DataAddress>> {
+            vec![Vec::new(); committee.members().len()]
         }
     }
 

@@ -10,6 +10,7 @@
 //! verifies against its own id.
 
 mod anchor;
+mod bundle;
 mod directory;
 mod error;
 mod follow;
@@ -30,6 +31,7 @@ use floe_codec::{BlobId, Codec};
 use floe_p2p::{address::PeerAddress, client::DataClient};
 
 pub use anchor::{AnchorError, TrustAnchor};
+pub use bundle::{Bundle, BundleError, Evidence, MAX_BUNDLE};
 pub use directory::{Answer, Directory};
 pub use error::LightError;
 
@@ -149,9 +151,8 @@ struct Source {
 impl Source {
     async fn learn(&self) -> Arc<Network> {
         let committee = self.follower.serving();
-        let peers = Network::peers_of(&committee);
-        let addresses = self.follower.directory().addresses(&peers).await;
-        let addresses = peers
+        let addresses = self.follower.directory().addresses(&committee).await;
+        let addresses = Network::peers_of(&committee)
             .into_iter()
             .zip(addresses)
             .map(|(peer, addresses)| PeerAddress { peer, addresses })
