@@ -8,6 +8,13 @@ use floe_chain::rpc::{
 };
 use floe_codec::{Codec, CodecError};
 use floe_p2p::{
+    client::DataClient,
+    control::{
+        book::AddressBook,
+        plane::{ControlPlane, StartError, wall_clock},
+        respond::NoRespond,
+        settings::ControlSettings,
+    },
     identity::Identity,
     plane::DataPlane,
     transport::quic::{BindError, QuicSettings, QuicTransport},
@@ -17,6 +24,7 @@ use crate::{
     Client, Parts, Patience,
     advice::{Advice, ErrorKind},
     config::{Config, ConfigError},
+    light::{AnchorError, ControlDirectory, LightClient, LightError, LightParts, Standing, TrustAnchor},
 };
 
 /// Why there is no client.
@@ -37,6 +45,15 @@ pub enum ConnectError {
     /// The coder does not start.
     #[error(transparent)]
     Codec(#[from] CodecError),
+    /// The trust anchor cannot be used.
+    #[error(transparent)]
+    Anchor(#[from] AnchorError),
+    /// The control plane does not start.
+    #[error(transparent)]
+    Control(#[from] StartError),
+    /// The chain of committees cannot be followed.
+    #[error(transparent)]
+    Light(#[from] LightError),
 }
 
 impl Advice for ConnectError {
@@ -45,7 +62,9 @@ impl Advice for ConnectError {
             Self::Config(error) => error.kind(),
             Self::Chain(error) => Advice::kind(error),
             Self::KeyFile(_) => ErrorKind::Unauthorized,
-            Self::Bind(_) | Self::Codec(_) => ErrorKind::FixConfig,
+            Self::Bind(_) | Self::Codec(_) | Self::Control(_) => ErrorKind::FixConfig,
+            Self::Anchor(error) => error.kind(),
+            Self::Light(error) => error.kind(),
         }
     }
 
@@ -57,6 +76,9 @@ impl Advice for ConnectError {
             Self::KeyFile(_) => "wallet.key_file",
             Self::Bind(_) => "network.bind",
             Self::Codec(_) => "codec.start",
+            Self::Anchor(error) => error.code(),
+            Self::Control(_) => "network.control",
+            Self::Light(error) => error.code(),
         }
     }
 
@@ -68,7 +90,9 @@ impl Advice for ConnectError {
                 "the setting `wallet.key` names the file; `floe wallet new FILE` makes one"
                     .to_owned(),
             ),
-            Self::Bind(_) => Some("close programs that use many UDP ports".to_owned()),
+            Self::Anchor(error) => error.hint(),
+            Self::Light(error) => error.hint(),
+            Self::Bind(_) | Self::Control(_) => Some("close programs that use many UDP ports".to_owned()),
             Self::Codec(_) => {
                 Some("FLOE_KERNEL may name a kernel this processor lacks: unset it".to_owned())
             }
@@ -100,15 +124,59 @@ impl Client {
         let wallet = wallet.transpose()?;
         let chain = SuiChain::connect(&network).await?;
         let wallet = wallet.map(|wallet| Arc::new(chain.account(wallet)) as Arc<dyn ChainWrite>);
-        let transport = QuicTransport::bind(&Identity::generate(), QuicSettings::client())?;
-        let plane = DataPlane::client_only(Arc::new(transport));
         Ok(Self::new(Parts {
             chain: Arc::new(chain),
             wallet,
-            peers: plane.client().clone(),
+            peers: data_client(&Identity::generate())?,
             codec: Codec::new(0)?,
             state_dir: settings.state_dir,
             patience: Patience::default(),
         }))
     }
+}
+
+impl LightClient {
+    /// Finds peers from the trust anchor that the settings name, and follows the committees to the
+    /// newest. Neither chain nor wallet is needed. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect(config: &Config) -> Result<(Self, Standing), ConnectError> {
+        let anchor = TrustAnchor::read(&config.light_anchor()?)?;
+        let state_dir = config.settings()?.state_dir.join("light");
+        let identity = Identity::generate();
+        let book = Arc::new(AddressBook::new(anchor.network));
+        for bootstrap in &anchor.bootstrap {
+            book.add_bootstrap(bootstrap.clone());
+        }
+        let peers = data_client(&identity)?;
+        let settings = ControlSettings {
+            local_network: anchor.is_local(),
+            ..ControlSettings::client()
+        };
+        let (plane, mut news) = ControlPlane::start(
+            &identity,
+            &settings,
+            book,
+            Arc::new(NoRespond),
+            Some(peers.clone()),
+        )?;
+        // Gossip only tells it what it asks for anyway.
+        tokio::spawn(async move { while news.recv().await.is_some() {} });
+        let parts = LightParts {
+            anchor,
+            directory: Arc::new(ControlDirectory::new(plane)),
+            peers,
+            codec: Codec::new(0)?,
+            patience: Patience::default(),
+            clock: wall_clock,
+        };
+        Ok(Self::open(parts, &state_dir).await?)
+    }
+}
+
+/// Asks nodes, and serves nothing.
+fn data_client(identity: &Identity) -> Result<DataClient, BindError> {
+    let transport = QuicTransport::bind(identity, QuicSettings::client())?;
+    Ok(DataPlane::client_only(Arc::new(transport)).client().clone())
 }

@@ -6,6 +6,7 @@
 //! ```text
 //! DIR/network.json                      what there is and where, see [`NetworkFile`]
 //! DIR/client.toml  DIR/wallet.key       a client with funds
+//! DIR/light.toml                        the trust anchor of light clients: the first committee
 //! DIR/deployer.key                      the account that deployed; holds the rest of the WAL
 //! DIR/node-I/{node.toml,identity.key,protocol.key,wallet.key}
 //! ```
@@ -21,12 +22,13 @@ use floe_chain::{
     id::ChainId,
     keys::{BlsSecretKey, IdentitySecretKey},
     rpc::{
-        ChainError, ChainWrite, NetworkConfig, Operation, SuiChain, Wallet,
+        ChainError, ChainRead, ChainWrite, NetworkConfig, Operation, SuiChain, Wallet,
         genesis::GenesisSettings,
         keyfile::{KeyFileError, write_secret_line},
         state::{Params, Vote},
     },
 };
+use floe_client::light::TrustAnchor;
 use floe_codec::ShardCount;
 use floe_node::config::{AdminConfig, ChainConfig, KeyPaths, Limits, NodeConfig, Upkeep};
 use floe_p2p::{control::record::Bootstrap, identity::Identity};
@@ -203,11 +205,41 @@ pub async fn create(settings: &LocalSettings) -> Result<NetworkFile, LocalError>
         )?;
     }
     drive_to(&deployment, &plan, floe_chain::epoch::Epoch::FIRST).await?;
+    let bootstraps = keys.iter().zip(&ports).take(LIGHT_BOOTSTRAPS);
+    let bootstraps = bootstraps.map(|(keys, ports)| bootstrap_of(keys, *ports));
+    let anchor = light_anchor(&deployment.config, bootstraps.collect()).await?;
+    write(&settings.dir.join("light.toml"), &anchor.to_text())?;
 
     let file = network_file(settings, &devnet, &deployment, &ports);
     let text = serde_json::to_string_pretty(&file).expect("plain data is always JSON");
     write(&settings.dir.join("network.json"), &text)?;
     Ok(file)
+}
+
+/// Nodes that a light client begins with.
+const LIGHT_BOOTSTRAPS: usize = 3;
+/// How long a light client may stay away; local stake is worth nothing, so this protects nobody.
+const LIGHT_TRUST_MS: u64 = 14 * 24 * 3_600_000;
+
+/// The first committee, to be trusted by light clients.
+async fn light_anchor(
+    config: &NetworkConfig,
+    bootstrap: Vec<Bootstrap>,
+) -> Result<TrustAnchor, LocalError> {
+    let epoch = floe_chain::epoch::Epoch::FIRST;
+    let chain = SuiChain::connect(config).await?;
+    let committee = chain.committee(epoch).await?;
+    let committee = committee.ok_or_else(|| ChainError::NotFound {
+        what: "committee of epoch",
+        id: epoch.to_string(),
+    })?;
+    Ok(TrustAnchor {
+        network: chain.network(),
+        epoch,
+        committee: committee.digest(),
+        window_ms: LIGHT_TRUST_MS,
+        bootstrap,
+    })
 }
 
 /// The secrets of one node.
@@ -347,10 +379,15 @@ async fn fund_client(
         state_dir: &'a str,
         chain: &'a NetworkConfig,
         wallet: WalletTable,
+        light: LightTable,
     }
     #[derive(Serialize)]
     struct WalletTable {
         key: &'static str,
+    }
+    #[derive(Serialize)]
+    struct LightTable {
+        anchor: &'static str,
     }
 
     let wallet = Wallet::from_seed(rand::random());
@@ -369,6 +406,9 @@ async fn fund_client(
         state_dir: "client-state",
         chain: config,
         wallet: WalletTable { key: "wallet.key" },
+        light: LightTable {
+            anchor: "light.toml",
+        },
     };
     let text = toml::to_string(&file).expect("plain data is always TOML");
     write(&settings.dir.join("client.toml"), &text)

@@ -10,6 +10,7 @@ mod args;
 mod context;
 mod exit;
 mod fault;
+mod light;
 mod output;
 mod progress;
 mod service;

@@ -74,6 +74,14 @@ pub const KEYS: &[Key] = &[
                believed without proof",
     },
     Key {
+        name: "light.anchor",
+        env: "FLOE_LIGHT_ANCHOR",
+        flag: Some("--anchor"),
+        kind: Kind::Path,
+        default: None,
+        help: "trust anchor of a light client: a committee to trust, and peers to begin with",
+    },
+    Key {
         name: "wallet.key",
         env: "FLOE_WALLET_KEY",
         flag: Some("--wallet"),
@@ -197,6 +205,15 @@ impl Config {
             wallet_key: self.path("wallet.key"),
             state_dir,
         })
+    }
+
+    /// The file with a light client's trust anchor.
+    ///
+    /// # Errors
+    /// None is set.
+    pub fn light_anchor(&self) -> Result<PathBuf, ConfigError> {
+        self.require("light.anchor")?;
+        Ok(self.path("light.anchor").unwrap_or_default())
     }
 
     /// The `[chain]` table.

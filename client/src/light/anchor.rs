@@ -10,6 +10,7 @@ use floe_chain::{
     epoch::Epoch,
     id::{ChainId, NetworkId, SystemId},
 };
+use floe_p2p::control::{Protocol, record::Bootstrap};
 use serde::{Deserialize, Serialize};
 
 use crate::advice::{Advice, ErrorKind};
@@ -38,7 +39,7 @@ pub struct TrustAnchor {
     /// than its stake stays locked.
     pub window_ms: u64,
     /// Peers to ask first.
-    pub bootstrap: Vec<String>,
+    pub bootstrap: Vec<Bootstrap>,
 }
 
 /// Why there is no anchor.
@@ -93,7 +94,7 @@ struct AnchorFile {
     committee: String,
     trust_days: u32,
     #[serde(default)]
-    bootstrap: Vec<String>,
+    bootstrap: Vec<Bootstrap>,
 }
 
 const DAY_MS: u64 = 24 * 3600 * 1_000;
@@ -137,6 +138,18 @@ impl TrustAnchor {
         })
     }
 
+    /// Whether everybody to begin with is on this machine: only then are loopback addresses taken
+    /// from others.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        let local = |bootstrap: &Bootstrap| match bootstrap.address.as_multiaddr().iter().next() {
+            Some(Protocol::Ip4(ip)) => ip.is_loopback(),
+            Some(Protocol::Ip6(ip)) => ip.is_loopback(),
+            _ => false,
+        };
+        !self.bootstrap.is_empty() && self.bootstrap.iter().all(local)
+    }
+
     /// The text of an anchor file.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -166,7 +179,11 @@ mod tests {
             epoch: Epoch::new(3),
             committee: CommitteeDigest::from_bytes([4; 32]),
             window_ms: 14 * DAY_MS,
-            bootstrap: vec!["/ip4/127.0.0.1/udp/1/quic-v1/p2p/x".to_owned()],
+            bootstrap: vec![
+                "/ip4/127.0.0.1/udp/1/quic-v1/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
+                    .parse()
+                    .unwrap(),
+            ],
         };
         let text = anchor.to_text();
         assert_eq!(TrustAnchor::parse(&text), Ok(anchor));

@@ -11,6 +11,7 @@
 
 mod anchor;
 mod bundle;
+mod control;
 mod directory;
 mod error;
 mod follow;
@@ -32,6 +33,7 @@ use floe_p2p::{address::PeerAddress, client::DataClient};
 
 pub use anchor::{AnchorError, TrustAnchor};
 pub use bundle::{Bundle, BundleError, Evidence, MAX_BUNDLE};
+pub use control::ControlDirectory;
 pub use directory::{Answer, Directory};
 pub use error::LightError;
 

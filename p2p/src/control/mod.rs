@@ -30,4 +30,4 @@ mod testing;
 pub mod topic;
 mod transport;
 
-pub use libp2p::Multiaddr;
+pub use libp2p::{Multiaddr, multiaddr::Protocol};

@@ -14,6 +14,7 @@ use crate::{
     context::Context,
     exit::Exit,
     fault::{Fault, WriteFailed},
+    light::Light,
     output::Record,
 };
 
@@ -34,6 +35,8 @@ pub(crate) struct Args {
         hide_default_value = true
     )]
     range: ByteRange,
+    #[command(flatten)]
+    light: Light,
 }
 
 /// A file that was written.
@@ -61,8 +64,7 @@ impl Args {
         } else {
             self.range
         };
-        let client = context.client().await?;
-        let mut reader = client.read(self.blob, range, context.listener()).await?;
+        let mut reader = self.light.read(self.blob, range, context).await?;
         if self.output.as_os_str() == "-" {
             copy(&mut reader, &mut io::stdout(), Fault::stdout).await?;
             return Ok(Exit::Ok);

@@ -1,13 +1,31 @@
 //! `floe verify ID [FILE]`: reads and verifies everything and keeps nothing; or, with a file, says
-//! whether the file is the blob, without asking anybody but the chain.
+//! whether the file is the blob, without asking anybody but the chain. As a light client it also
+//! makes proofs that can be checked offline, and checks them.
 
 use std::{fmt, path::PathBuf};
 
-use floe_client::{disk::source::Source, plan::ByteRange, store::StoreError};
+use floe_chain::{
+    id::ObjectId,
+    statement::{Available, Persistence},
+};
+use floe_client::{
+    disk::source::Source,
+    light::{Bundle, Evidence, MAX_BUNDLE},
+    plan::ByteRange,
+    read::Reader,
+    store::StoreError,
+};
 use floe_codec::BlobId;
 use serde::Serialize;
+use tokio::io::AsyncReadExt;
 
-use crate::{context::Context, exit::Exit, fault::Fault, output::Record};
+use crate::{
+    context::Context,
+    exit::Exit,
+    fault::{Fault, Misused, WriteFailed},
+    light::Light,
+    output::Record,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -15,7 +33,19 @@ pub(crate) struct Args {
     #[arg(value_name = "ID")]
     blob: BlobId,
     /// A file that should be the blob
+    #[arg(conflicts_with = "light")]
     file: Option<PathBuf>,
+    #[command(flatten)]
+    light: Light,
+    /// Write a proof that the nodes certify the blob now, to be checked offline with --proof
+    #[arg(long, value_name = "FILE", requires_all = ["light", "object"])]
+    export: Option<PathBuf>,
+    /// The blob's object on the chain, as `floe ls` shows it
+    #[arg(long, value_name = "OBJECT", requires = "export")]
+    object: Option<ObjectId>,
+    /// Check a proof against a trust anchor, asking nobody
+    #[arg(long, value_name = "FILE", requires = "light", conflicts_with = "export")]
+    proof: Option<PathBuf>,
 }
 
 /// What was found.
@@ -48,33 +78,132 @@ impl fmt::Display for Verified {
     }
 }
 
+/// What a proof proves.
+#[derive(Debug, Serialize)]
+struct Proven {
+    blob: BlobId,
+    bytes: u64,
+    deletable: bool,
+    epoch: u32,
+    signed: u32,
+    shards: u32,
+    file: PathBuf,
+    #[serde(skip)]
+    evidence: Evidence,
+}
+
+impl Proven {
+    fn new(evidence: Evidence, file: PathBuf) -> Self {
+        let Available {
+            blob,
+            size,
+            persistence,
+            ..
+        } = evidence.available;
+        Self {
+            blob,
+            bytes: size,
+            deletable: persistence != Persistence::Permanent,
+            epoch: evidence.epoch.get(),
+            signed: evidence.shards,
+            shards: evidence.total,
+            file,
+            evidence,
+        }
+    }
+}
+
+impl Record for Proven {
+    const TYPE: &'static str = "proven";
+}
+
+impl fmt::Display for Proven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.evidence.fmt(f)
+    }
+}
+
 impl Args {
     pub(crate) async fn run(self, context: &mut Context) -> Result<Exit, Fault> {
-        let client = context.client().await?;
-        let mut verified = Verified {
-            blob: self.blob,
-            bytes: 0,
-            matches: true,
-            file: self.file.clone(),
-        };
-        if let Some(file) = &self.file {
-            let source = Source::open(file).map_err(StoreError::from)?;
-            verified.bytes = source.len();
-            verified.matches = client.identify(source, context.listener()).await? == self.blob;
-        } else {
-            let mut reader = client
-                .read(self.blob, ByteRange::All, context.listener())
-                .await?;
-            while let Some(bytes) = reader.next().await {
-                verified.bytes += bytes?.len() as u64;
-            }
+        match (&self.file, &self.proof, &self.export, self.object) {
+            (Some(file), ..) => self.compare(file, context).await,
+            (_, Some(proof), ..) => self.check(proof, context).await,
+            (.., Some(export), Some(object)) => self.export(export, object, context).await,
+            _ => self.read(context).await,
         }
-        let exit = if verified.matches {
-            Exit::Ok
-        } else {
-            Exit::Integrity
-        };
-        context.output.print(&verified)?;
-        Ok(exit)
     }
+
+    async fn compare(&self, file: &std::path::Path, context: &Context) -> Result<Exit, Fault> {
+        let client = context.client().await?;
+        let source = Source::open(file).map_err(StoreError::from)?;
+        let bytes = source.len();
+        let matches = client.identify(source, context.listener()).await? == self.blob;
+        context.output.print(&Verified {
+            blob: self.blob,
+            bytes,
+            matches,
+            file: Some(file.to_owned()),
+        })?;
+        Ok(if matches { Exit::Ok } else { Exit::Integrity })
+    }
+
+    async fn read(&self, context: &mut Context) -> Result<Exit, Fault> {
+        let mut reader = self.light.read(self.blob, ByteRange::All, context).await?;
+        context.output.print(&Verified {
+            blob: self.blob,
+            bytes: drain(&mut reader).await?,
+            matches: true,
+            file: None,
+        })?;
+        Ok(Exit::Ok)
+    }
+
+    async fn export(
+        &self,
+        file: &std::path::Path,
+        object: ObjectId,
+        context: &mut Context,
+    ) -> Result<Exit, Fault> {
+        let client = self.light.connect(context).await?;
+        let bundle = client.prove(self.blob, object).await?;
+        std::fs::write(file, bundle.to_bytes())
+            .map_err(|source| WriteFailed::new(file, source))?;
+        let evidence = self.light.check(&bundle, context)?;
+        context
+            .output
+            .print(&Proven::new(evidence, file.to_owned()))?;
+        Ok(Exit::Ok)
+    }
+
+    async fn check(&self, file: &std::path::Path, context: &mut Context) -> Result<Exit, Fault> {
+        let unreadable = |error: std::io::Error| Misused {
+            message: format!("cannot read the proof {}: {error}", file.display()),
+            hint: "`floe verify ID --light --export FILE --object OBJECT` makes one",
+        };
+        let opened = tokio::fs::File::open(file).await.map_err(unreadable)?;
+        let mut bytes = Vec::new();
+        let limit = u64::try_from(MAX_BUNDLE).unwrap_or(u64::MAX);
+        let mut limited = opened.take(limit.saturating_add(1));
+        limited.read_to_end(&mut bytes).await.map_err(unreadable)?;
+        let evidence = self.light.check(&Bundle::from_bytes(&bytes)?, context)?;
+        if evidence.available.blob != self.blob {
+            context
+                .output
+                .say(format!("this is a proof of {}", evidence.available.blob));
+            return Ok(Exit::Integrity);
+        }
+        context
+            .output
+            .print(&Proven::new(evidence, file.to_owned()))?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// Reads to the end and keeps nothing.
+async fn drain(reader: &mut Reader) -> Result<u64, Fault> {
+    let mut total = 0;
+    while let Some(bytes) = reader.next().await {
+        total += bytes?.len() as u64;
+    }
+    Ok(total)
 }

@@ -1,0 +1,79 @@
+//! The directory over the control plane: peers found through Kademlia, committees by request, where
+//! members are by their signed records.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use floe_chain::{committee::Committee, epoch::Epoch};
+use floe_p2p::{
+    address::DataAddress,
+    control::{
+        plane::ControlPlane,
+        request::{ControlAnswer, ControlRequest},
+    },
+    identity::PeerId,
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{Answer, Directory};
+use crate::network::Network;
+
+/// How long the first connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a peer may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How long members are looked for before a read begins with those that are known.
+const SEARCH: Duration = Duration::from_secs(5);
+/// Between two looks at what is known.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Asks through a control plane.
+pub struct ControlDirectory {
+    plane: ControlPlane,
+}
+
+impl ControlDirectory {
+    /// Asks through `plane`, whose bootstraps are known already.
+    #[must_use]
+    pub fn new(plane: ControlPlane) -> Self {
+        Self { plane }
+    }
+}
+
+#[async_trait]
+impl Directory for ControlDirectory {
+    async fn peers(&self) -> Vec<PeerId> {
+        let mut connected = self.plane.connected();
+        // Nobody within that time: an empty list says so.
+        let _ = timeout(CONNECT, connected.wait_for(|peers| !peers.is_empty())).await;
+        let peers = connected.borrow().clone();
+        peers
+    }
+
+    async fn committee(&self, peer: PeerId, epoch: Epoch) -> Option<Answer> {
+        let asked = self.plane.ask(peer, ControlRequest::Committee(epoch));
+        match timeout(ANSWER, asked).await {
+            Ok(Ok(ControlAnswer::Committee(named))) => Some(Answer {
+                committee: named.committee,
+                handover: named.handover,
+            }),
+            _ => None,
+        }
+    }
+
+    async fn addresses(&self, committee: &Committee) -> Vec<Vec<DataAddress>> {
+        // From now on their records are looked for.
+        self.plane
+            .set_committees(vec![Arc::new(committee.clone())])
+            .await;
+        let book = self.plane.book();
+        let until = Instant::now() + SEARCH;
+        while !book.without_record().is_empty() && Instant::now() < until {
+            sleep(LOOK).await;
+        }
+        Network::peers_of(committee)
+            .iter()
+            .map(|peer| book.data(peer).1)
+            .collect()
+    }
+}
