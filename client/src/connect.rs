@@ -24,7 +24,9 @@ use crate::{
     Client, Parts, Patience,
     advice::{Advice, ErrorKind},
     config::{Config, ConfigError},
-    light::{AnchorError, ControlDirectory, LightClient, LightError, LightParts, Standing, TrustAnchor},
+    light::{
+        AnchorError, ControlDirectory, LightClient, LightError, LightParts, Standing, TrustAnchor,
+    },
 };
 
 /// Why there is no client.
@@ -92,7 +94,9 @@ impl Advice for ConnectError {
             ),
             Self::Anchor(error) => error.hint(),
             Self::Light(error) => error.hint(),
-            Self::Bind(_) | Self::Control(_) => Some("close programs that use many UDP ports".to_owned()),
+            Self::Bind(_) | Self::Control(_) => {
+                Some("close programs that use many UDP ports".to_owned())
+            }
             Self::Codec(_) => {
                 Some("FLOE_KERNEL may name a kernel this processor lacks: unset it".to_owned())
             }

@@ -152,7 +152,8 @@ impl Advice for BundleError {
                 Some("check it with the anchor it was made with, or have it made anew".to_owned())
             }
             Self::Unconfirmed { .. } => Some(
-                "check the object's id with `floe ls`, and see `floe status` for the blob".to_owned(),
+                "check the object's id with `floe ls`, and see `floe status` for the blob"
+                    .to_owned(),
             ),
             Self::Light(error) => error.hint(),
             Self::Read(error) => error.hint(),
@@ -183,9 +184,9 @@ impl Bundle {
         if bytes.len() > MAX_BUNDLE {
             return Err(BundleError::Malformed("too long"));
         }
-        let body = bytes
-            .strip_prefix(MAGIC)
-            .ok_or(BundleError::Malformed("it does not begin with floe-proof/1"))?;
+        let body = bytes.strip_prefix(MAGIC).ok_or(BundleError::Malformed(
+            "it does not begin with floe-proof/1",
+        ))?;
         let bundle: Self = bcs::from_bytes(body).map_err(|_| BundleError::Malformed("damaged"))?;
         if bundle.committees.len() > MAX_COMMITTEES {
             return Err(BundleError::Malformed("too many committees"));
@@ -344,24 +345,45 @@ mod tests {
     fn every_forged_part_is_refused() {
         let mut other = bundle();
         other.network.system = floe_chain::id::SystemId::from_bytes([9; 32]);
-        assert!(matches!(other.check(&anchor(), NOW), Err(BundleError::Network)));
+        assert!(matches!(
+            other.check(&anchor(), NOW),
+            Err(BundleError::Network)
+        ));
         let mut other = bundle();
         other.committees.remove(0);
-        assert!(matches!(other.check(&anchor(), NOW), Err(BundleError::Anchor { .. })));
+        assert!(matches!(
+            other.check(&anchor(), NOW),
+            Err(BundleError::Anchor { .. })
+        ));
         let mut other = bundle();
         other.committees.remove(1);
-        assert!(matches!(other.check(&anchor(), NOW), Err(BundleError::Step { .. })));
+        assert!(matches!(
+            other.check(&anchor(), NOW),
+            Err(BundleError::Step { .. })
+        ));
         let mut other = bundle();
         other.committees[2].0 = committee_of(3, 5);
-        assert!(matches!(other.check(&anchor(), NOW), Err(BundleError::Step { .. })));
+        assert!(matches!(
+            other.check(&anchor(), NOW),
+            Err(BundleError::Step { .. })
+        ));
         let mut other = bundle();
         other.committees[2].1 = None;
-        assert!(matches!(other.check(&anchor(), NOW), Err(BundleError::Malformed(_))));
+        assert!(matches!(
+            other.check(&anchor(), NOW),
+            Err(BundleError::Malformed(_))
+        ));
         let mut other = bundle();
         other.available = certified(NETWORK, &committee(2), body());
-        assert!(matches!(other.check(&anchor(), NOW), Err(BundleError::Certificate(_))));
+        assert!(matches!(
+            other.check(&anchor(), NOW),
+            Err(BundleError::Certificate(_))
+        ));
         let late = ChainTime::from_ms(12 * EPOCH_MS);
-        assert!(matches!(bundle().check(&anchor(), late), Err(BundleError::Step { .. })));
+        assert!(matches!(
+            bundle().check(&anchor(), late),
+            Err(BundleError::Step { .. })
+        ));
         for (at, _) in bundle().to_bytes().iter().enumerate().step_by(11) {
             let mut bytes = bundle().to_bytes();
             bytes[at] ^= 1;

@@ -122,10 +122,7 @@ impl Follower {
 
     /// Every committee from the anchor's to that of `epoch`, fetched and verified again, each with the
     /// certificate that names it.
-    pub(super) async fn history(
-        &self,
-        epoch: Epoch,
-    ) -> Result<Vec<Step>, LightError> {
+    pub(super) async fn history(&self, epoch: Epoch) -> Result<Vec<Step>, LightError> {
         let mut newest = first(&self.anchor, &*self.directory).await?;
         let mut history = vec![(newest.clone(), None)];
         while newest.epoch() < epoch {
@@ -149,7 +146,8 @@ impl Follower {
         let mut found: Option<Named> = None;
         let mut agreed = 0;
         while let Some((peer, answer)) = answers.next().await {
-            let mut chain = Succession::new(self.anchor.network, newest.clone(), self.anchor.window_ms);
+            let mut chain =
+                Succession::new(self.anchor.network, newest.clone(), self.anchor.window_ms);
             let Some(Answer {
                 committee,
                 handover: Some(handover),

@@ -53,6 +53,7 @@ impl Advice for Ended {
                 | RunError::DataDir { .. }
                 | RunError::Bind { .. }
                 | RunError::Admin(_)
+                | RunError::Control(_)
                 | RunError::Codec(_),
             ) => ErrorKind::FixConfig,
             Self::Run(RunError::Stopped(_) | RunError::Drain(_)) => ErrorKind::Bug,
@@ -66,6 +67,7 @@ impl Advice for Ended {
             Self::Run(RunError::Chain(_)) => "node.chain",
             Self::Run(RunError::DataDir { .. }) => "node.data_dir",
             Self::Run(RunError::Bind { .. } | RunError::Admin(_)) => "node.bind",
+            Self::Run(RunError::Control(_)) => "node.control",
             Self::Run(RunError::Codec(_)) => "node.codec",
             Self::Run(RunError::Stopped(_)) => "node.stopped",
             Self::Run(RunError::Drain(_)) => "node.drain",
@@ -90,6 +92,9 @@ impl Advice for Ended {
                 "another program may listen there: see `network.listen`"
             }
             Self::Run(RunError::Admin(_)) => "another program may listen there: see `admin.listen`",
+            Self::Run(RunError::Control(_)) => {
+                "another program may listen there: see `network.control`"
+            }
             Self::Run(RunError::Codec(_)) => {
                 "FLOE_KERNEL may name a kernel this processor lacks: unset it"
             }

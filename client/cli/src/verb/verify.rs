@@ -44,7 +44,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "OBJECT", requires = "export")]
     object: Option<ObjectId>,
     /// Check a proof against a trust anchor, asking nobody
-    #[arg(long, value_name = "FILE", requires = "light", conflicts_with = "export")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "light",
+        conflicts_with = "export"
+    )]
     proof: Option<PathBuf>,
 }
 
@@ -166,8 +171,7 @@ impl Args {
     ) -> Result<Exit, Fault> {
         let client = self.light.connect(context).await?;
         let bundle = client.prove(self.blob, object).await?;
-        std::fs::write(file, bundle.to_bytes())
-            .map_err(|source| WriteFailed::new(file, source))?;
+        std::fs::write(file, bundle.to_bytes()).map_err(|source| WriteFailed::new(file, source))?;
         let evidence = self.light.check(&bundle, context)?;
         context
             .output
