@@ -56,4 +56,14 @@ floe health >/dev/null || fail "the restarted nodes do not serve"
 floe store --progress off "$work/in3" >/dev/null || fail "no write after the restart"
 ok "the nodes come back and the interrupted write goes on"
 
+object=$(floe ls --json | grep "$id2" | sed 's/.*"object":"\([^"]*\)".*/\1/')
+floe verify --light --export "$work/proof" --object "$object" -- "$id2" >/dev/null || fail "no proof is made"
+kill "$(cat "$net/devnet/pid")"
+while kill -0 "$(cat "$net/devnet/pid")" 2>/dev/null; do sleep 0.1; done
+floe read --light --progress off -- "$id2" | cmp - "$work/in2" || fail "no light read without the chain"
+ok "a light client reads with the chain stopped, from one committee and three addresses"
+testnet/down.sh --dir "$net" >/dev/null
+floe verify --light --proof "$work/proof" -- "$id2" | grep -q "expiry not proven" || fail "the proof proves nothing"
+ok "a proof is checked with nobody there"
+
 echo "$passed passed, 0 failed"

@@ -46,8 +46,7 @@ impl Directory for ControlDirectory {
         let mut connected = self.plane.connected();
         // Nobody within that time: an empty list says so.
         let _ = timeout(CONNECT, connected.wait_for(|peers| !peers.is_empty())).await;
-        let peers = connected.borrow().clone();
-        peers
+        connected.borrow().clone()
     }
 
     async fn committee(&self, peer: PeerId, epoch: Epoch) -> Option<Answer> {
