@@ -147,7 +147,7 @@ fn long(odd: Option<usize>) -> Arc<Mutex<SyntheticChain>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_32nd_checkpoint_is_compared_with_another_endpoint() {
+async fn every_thirty_second_checkpoint_is_compared_with_another_endpoint() {
     let honest = long(None);
     let read = |chain: SuiChain| async move {
         let mut stream = chain.follow(EventCursor::START);
