@@ -27,3 +27,7 @@ codec-tiers:
 # The kernels and what is built on them under AddressSanitizer.
 codec-asan:
     RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test -p floe-codec --target x86_64-unknown-linux-gnu --lib --test it -- kernel tiers
+
+# Ten nodes in network namespaces, all moved since they registered: discovery, gossip, a light read. Needs root.
+moved:
+    cargo build -p floe && tests/moved.sh

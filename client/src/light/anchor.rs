@@ -138,16 +138,16 @@ impl TrustAnchor {
         })
     }
 
-    /// Whether everybody to begin with is on this machine: only then are loopback addresses taken
-    /// from others.
+    /// Whether everybody to begin with has a private address: then the network is one of its own, and
+    /// such addresses are taken from others.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        let local = |bootstrap: &Bootstrap| match bootstrap.address.as_multiaddr().iter().next() {
-            Some(Protocol::Ip4(ip)) => ip.is_loopback(),
-            Some(Protocol::Ip6(ip)) => ip.is_loopback(),
+        let private = |bootstrap: &Bootstrap| match bootstrap.address.as_multiaddr().iter().next() {
+            Some(Protocol::Ip4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+            Some(Protocol::Ip6(ip)) => ip.is_loopback() || ip.is_unique_local(),
             _ => false,
         };
-        !self.bootstrap.is_empty() && self.bootstrap.iter().all(local)
+        !self.bootstrap.is_empty() && self.bootstrap.iter().all(private)
     }
 
     /// The text of an anchor file.

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Ten nodes in network namespaces, each at an address of its own that the chain has never heard of, each
+# knowing one peer: they find each other and certify the next committee, and a light client reads from them
+# with the chain stopped. Needs root, ip, curl and jq.
+#   tests/moved.sh [NODES]    default 10
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+nodes=${1:-10}
+floe=${FLOE_BIN:-${CARGO_TARGET_DIR:-target}/debug/floe}
+work=$(mktemp -d)
+net=$work/net
+tag=fl$$
+pids=()
+passed=0
+ok() { passed=$((passed + 1)); echo "ok: $*"; }
+fail() { echo "moved: $*" >&2; tail -n 5 "$net"/node-*/log >&2 || true; exit 1; }
+tear_down() {
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  wait 2>/dev/null || true
+  for node in $(seq 0 $((nodes - 1))); do ip netns del "$tag-$node" 2>/dev/null || true; done
+  ip link del "$tag-br" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap tear_down EXIT
+# until_true SECONDS WHAT COMMAND...
+until_true() {
+  local seconds=$1 what=$2
+  shift 2
+  for _ in $(seq $((seconds * 5))); do "$@" >/dev/null 2>&1 && return 0; sleep 0.2; done
+  fail "$what: not within $seconds s"
+}
+
+subnet=10.77.$(($$ % 250))
+ip link add "$tag-br" type bridge
+ip addr add "$subnet.1/24" dev "$tag-br"
+ip link set "$tag-br" up
+for node in $(seq 0 $((nodes - 1))); do
+  ip netns add "$tag-$node"
+  ip link add "$tag-v$node" type veth peer name eth0 netns "$tag-$node"
+  ip link set "$tag-v$node" master "$tag-br" up
+  ip -n "$tag-$node" addr add "$subnet.$((10 + node))/24" dev eth0
+  ip -n "$tag-$node" link set eth0 up
+  ip -n "$tag-$node" link set lo up
+done
+
+mkdir -p "$net/devnet"
+"$floe" devnet --dir "$net/devnet" --listen "$subnet.1" --port 0 --packages target/move \
+  >"$net/devnet/log" 2>&1 &
+chain=$!
+pids+=("$chain")
+until_true 30 "the local chain" test -s "$net/devnet/devnet.json"
+"$floe" testnet deploy --dir "$net" --nodes "$nodes" --shards 50 --epoch-seconds 60 \
+  --packages target/move
+first=$(jq .nodes[0].control_port "$net/network.json")
+
+# Something to read later, stored while the nodes are where the chain says.
+at_home=()
+for node in $(seq 0 $((nodes - 1))); do
+  "$floe" node run --config "$net/node-$node/node.toml" >>"$net/node-$node/log" 2>&1 &
+  at_home+=($!)
+done
+head -c 3000000 /dev/urandom >"$work/file"
+stored() { blob=$("$floe" store --config "$net/client.toml" --progress off "$work/file" 2>>"$work/log"); }
+for _ in $(seq 20); do stored && break; sleep 0.5; done
+[ -n "${blob:-}" ] || fail "nothing can be stored: $(tail -n 5 "$work/log")"
+kill "${at_home[@]}"
+wait "${at_home[@]}" || true
+
+# They registered at 127.0.0.1 and run elsewhere: other addresses, other ports, one bootstrap. The chain
+# is told nothing.
+for node in $(seq 0 $((nodes - 1))); do
+  here=$subnet.$((10 + node))
+  sed -i -E "
+    /^\[network\]/,/^\[/ s|^listen = .*|listen = \"$here:9600\"|
+    s|^control = .*|control = \"$here:9602\"|
+    /^\[admin\]/,/^\[/ s|^listen = .*|listen = \"$here:9601\"|
+    s|/ip4/127.0.0.1/udp/$first/|/ip4/$subnet.10/udp/9602/|
+  " "$net/node-$node/node.toml"
+  ip netns exec "$tag-$node" "$floe" node run --config "$net/node-$node/node.toml" \
+    >>"$net/node-$node/log" 2>&1 &
+  pids+=($!)
+done
+status() { curl -sf "http://$subnet.$((10 + $1)):9601/status"; }
+meshed() {
+  for node in $(seq 0 $((nodes - 1))); do
+    status "$node" | jq -e ".peers.connected == $((nodes - 1)) and .peers.addresses.record == $((nodes - 1))" || return 1
+  done
+}
+begun=$(date +%s)
+until_true 60 "a full mesh" meshed
+status 1 | jq -c .peers
+ok "$nodes moved nodes that knew one form a full mesh, all addresses from signed records ($(($(date +%s) - begun)) s)"
+
+certified() { grep -q "next committee is certified" "$net"/node-"$1"/log; }
+everywhere() { for node in $(seq 0 $((nodes - 1))); do certified "$node" || return 1; done; }
+until_true 120 "the next committee at one node" certified 0
+begun=$(date +%s)
+until_true 20 "the next committee everywhere" everywhere
+ok "the next committee's certificate reached all within $(($(date +%s) - begun)) s of the first"
+
+kill "$chain"
+wait "$chain" || true
+sed -i "s|/ip4/127.0.0.1/udp/$first/|/ip4/$subnet.10/udp/9602/|" "$net/light.toml"
+"$floe" read --config "$net/client.toml" --light --progress off -- "$blob" 2>>"$work/log" | cmp - "$work/file" \
+  || fail "no light read: $(tail -n 5 "$work/log")"
+ok "a light client reads with the chain stopped, from the first committee and one address that is right"
+
+echo "$passed passed, 0 failed"
