@@ -295,19 +295,11 @@ mod tests {
     use floe_codec::Encoding;
 
     use super::*;
-    use crate::light::testing::{EPOCH_MS, NETWORK, certified, committee, committee_of, handover};
+    use crate::light::testing::{
+        EPOCH_MS, NETWORK, anchor, certified, committee, committee_of, handover,
+    };
 
     const NOW: ChainTime = ChainTime::from_ms(4 * EPOCH_MS);
-
-    fn anchor() -> TrustAnchor {
-        TrustAnchor {
-            network: NETWORK,
-            epoch: Epoch::FIRST,
-            committee: committee(1).digest(),
-            window_ms: 10 * EPOCH_MS,
-            bootstrap: Vec::new(),
-        }
-    }
 
     fn body() -> Available {
         Available {

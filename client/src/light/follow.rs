@@ -225,7 +225,9 @@ mod tests {
     use floe_p2p::{address::DataAddress, identity::Identity};
 
     use super::*;
-    use crate::light::testing::{EPOCH_MS, NETWORK, certified, committee, committee_of, handover};
+    use crate::light::testing::{
+        EPOCH_MS, NETWORK, anchor, certified, committee, committee_of, handover,
+    };
 
     /// Peers with prepared answers.
     #[derive(Default)]
@@ -264,16 +266,6 @@ mod tests {
         Answer {
             committee,
             handover,
-        }
-    }
-
-    fn anchor() -> TrustAnchor {
-        TrustAnchor {
-            network: NETWORK,
-            epoch: Epoch::FIRST,
-            committee: committee(1).digest(),
-            window_ms: 10 * EPOCH_MS,
-            bootstrap: Vec::new(),
         }
     }
 

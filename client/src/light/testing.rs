@@ -9,6 +9,8 @@ use floe_chain::{
     statement::{Assertion, Handover},
 };
 
+use super::TrustAnchor;
+
 pub(crate) const NETWORK: NetworkId = NetworkId {
     chain: ChainId::from_bytes([0x11; 32]),
     system: SystemId::from_bytes([0x22; 32]),
@@ -16,6 +18,17 @@ pub(crate) const NETWORK: NetworkId = NetworkId {
 
 /// Length of an epoch.
 pub(crate) const EPOCH_MS: u64 = 60_000;
+
+/// The first committee, trusted for ten epochs.
+pub(crate) fn anchor() -> TrustAnchor {
+    TrustAnchor {
+        network: NETWORK,
+        epoch: Epoch::FIRST,
+        committee: committee(1).digest(),
+        window_ms: 10 * EPOCH_MS,
+        bootstrap: Vec::new(),
+    }
+}
 
 fn key(member: u8) -> BlsSecretKey {
     BlsSecretKey::from_seed(&[member; 32])
