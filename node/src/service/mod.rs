@@ -72,9 +72,14 @@ impl NodeService {
     }
 
     /// A blob that may be written: known to the ledger, paid for, neither invalid nor proved to be
-    /// inconsistent, by this registration.
+    /// inconsistent, by this registration. One that the ledger does not hold may be ahead of it,
+    /// also where earlier registrations of the same blob have ended.
     fn writable(&self, blob: &BlobId, object: &ObjectId) -> Answer<(BlobLayout, Registration)> {
-        let layout = self.kept(blob)?;
+        let layout = match self.node.blob(blob)? {
+            None => return Err(self.not_registered()),
+            Some((status, _)) if status.invalid => return Err(Status::Inconsistent.into()),
+            Some((_, layout)) => layout,
+        };
         let proved = self.node.storage().has_inconsistency(blob);
         if proved.map_err(Failed::from)? {
             return Err(Status::Inconsistent.into());
@@ -86,7 +91,7 @@ impl NodeService {
         }
     }
 
-    /// A blob whose slivers may be stored and served.
+    /// A blob whose slivers are served.
     fn kept(&self, blob: &BlobId) -> Answer<BlobLayout> {
         match self.node.blob(blob)? {
             None => Err(self.not_registered()),

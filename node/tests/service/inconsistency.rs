@@ -1,42 +1,18 @@
 //! A node and the proof that a blob has no bytes: over the wire, on its disk, in its answers.
 
-#![expect(clippy::panic, reason = "helpers of tests; a failure is a failed test")]
-
-use std::{sync::Arc, time::Duration};
-
-use floe_chain::{
-    epoch::Epoch,
-    event::{BlobRegistered, ChainEvent, EventCursor},
-    id::{ChainId, NetworkId, NodeId, ObjectId, SystemId},
-    keys::BlsSecretKey,
-};
+use floe_chain::epoch::Epoch;
 use floe_codec::{
     Axis, BlobCommitment, BlobId, BlobLayout, Codec, DecodeBuffers, DecodeError, MetadataError,
-    SegmentBuffers, SegmentIndex, SegmentMetadata, ShardCount, SliverIndex, Unverified,
+    SegmentBuffers, SegmentIndex, SegmentMetadata, SliverIndex, Unverified,
 };
-use floe_node::{
-    Node,
-    control::{Archive, Directory},
-    service::NodeService,
+use floe_p2p::wire::{
+    Status,
+    message::{Confirm, GetInconsistency, PutInconsistency},
 };
-use floe_p2p::{
-    address::PeerAddress,
-    class::ConnectionClass,
-    client::{CallError, CallOptions},
-    control::book::AddressBook,
-    identity::Identity,
-    plane::DataPlane,
-    server::ServerSettings,
-    transport::sim::SimNetwork,
-    wire::{
-        Status, TrafficClass,
-        message::{Confirm, GetInconsistency, PutInconsistency},
-    },
-};
-use floe_storage::{EventBatch, Settings, Stamp, Storage, backend::MemoryBackend};
+
+use crate::world::{OBJECT, World, is, layout, registered};
 
 const SOURCE: &[u8] = b"honest in all but one hash";
-const OBJECT: ObjectId = ObjectId::from_bytes([5; 32]);
 
 /// A blob of one segment whose writer committed to a wrong hash: its id, the segment's metadata, and
 /// the proof that a reader holds after decoding it.
@@ -74,76 +50,28 @@ fn dishonest(codec: &Codec, layout: BlobLayout) -> (BlobId, Vec<u8>, Vec<u8>) {
     (blob, metadata, bcs::to_bytes(&proof).expect("encodes"))
 }
 
-fn is(error: CallError, expected: &Status) -> bool {
-    matches!(error, CallError::Refused(refusal)
-        if std::mem::discriminant(&refusal.status) == std::mem::discriminant(expected))
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_proof_is_verified_kept_given_and_ends_confirming() {
-    let shards = ShardCount::new(4).expect("enough");
-    let layout = BlobLayout::for_shards(shards, SOURCE.len() as u64).expect("fits");
+    let layout = layout(SOURCE);
     let codec = Codec::new(1).expect("a thread");
     let (blob, metadata, proof) = dishonest(&codec, layout);
 
-    let network = NetworkId {
-        chain: ChainId::from_bytes([2; 32]),
-        system: SystemId::from_bytes([3; 32]),
-    };
-    let stamp = Stamp {
-        node: NodeId::from_bytes([1; 32]),
-        network,
-        shards,
-    };
-    let backend = Arc::new(MemoryBackend::default());
-    let (storage, _) = Storage::open_inline(backend, stamp, &Settings::default()).expect("opens");
-    let registered = ChainEvent::BlobRegistered(BlobRegistered {
-        epoch: Epoch::ZERO,
-        blob,
-        size: SOURCE.len() as u64,
-        encoding: layout.encoding(),
-        end: Epoch::new(9),
-        deletable: true,
-        object: OBJECT,
-    });
-    let cursor = EventCursor::end_of(1);
-    let batch = EventBatch {
-        after: EventCursor::START,
-        events: vec![(cursor, registered)],
-        up_to: cursor,
-    };
-    storage.apply(batch).expect("room").await.expect("applied");
-    let key = BlsSecretKey::from_seed(&[1; 32]);
-    let node = Node::new(stamp.node, network, storage.clone(), codec, key).expect("opens");
-
-    let world = SimNetwork::new(1);
-    let (ours, theirs) = (Identity::generate(), Identity::generate());
-    let directory = Directory {
-        book: Arc::new(AddressBook::new(network)),
-        archive: Archive::new(Arc::new(MemoryBackend::default())),
-    };
-    let (proofs, mut told) = tokio::sync::mpsc::channel(4);
-    let server = DataPlane::start(
-        Arc::new(world.join(ours.peer_id())),
-        NodeService::new(node, directory, ours.peer_id(), proofs),
-        Arc::new(|_: &_| ConnectionClass::Anonymous),
-        ServerSettings::default(),
-    );
-    let client = DataPlane::client_only(Arc::new(world.join(theirs.peer_id())));
-    let peers = client.client();
-    let address = PeerAddress {
-        peer: ours.peer_id(),
-        addresses: Vec::new(),
-    };
-    let options = CallOptions {
-        deadline: Duration::from_secs(5),
-        class: TrafficClass::Control,
-        epoch: Epoch::ZERO,
-    };
+    let mut world = World::start();
+    world
+        .apply(registered(blob, layout, OBJECT, Epoch::new(9)))
+        .await;
+    let World {
+        storage,
+        peers,
+        address,
+        options,
+        told,
+        ..
+    } = &mut world;
     let segment = SegmentIndex(0);
     let put = |bytes: &[u8]| {
         let bytes = bytes.to_vec().into();
-        let (peers, address, options) = (peers.clone(), address.clone(), options);
+        let (peers, address, options) = (peers.clone(), address.clone(), *options);
         async move {
             let request = PutInconsistency { blob, segment };
             peers
@@ -152,7 +80,7 @@ async fn a_proof_is_verified_kept_given_and_ends_confirming() {
         }
     };
     let which = GetInconsistency { blob };
-    let get = || peers.get_inconsistency(&address, &which, &options);
+    let get = || peers.get_inconsistency(address, &which, options);
 
     let early = put(&proof)
         .await
@@ -183,7 +111,7 @@ async fn a_proof_is_verified_kept_given_and_ends_confirming() {
         blob,
         object: OBJECT,
     };
-    let confirmed = peers.confirm(&address, &confirm, &options).await;
+    let confirmed = peers.confirm(address, &confirm, options).await;
     assert!(is(confirmed.expect_err("proved"), &Status::Inconsistent));
-    server.shutdown(Duration::ZERO).await;
+    world.stop().await;
 }
