@@ -86,6 +86,7 @@ impl Run {
             encoder: self.encoder.clone(),
             object: self.registration.object,
             patience: client.patience.node,
+            uplink: Arc::default(),
         }
     }
 

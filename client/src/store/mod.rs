@@ -8,6 +8,7 @@ mod error;
 mod resume;
 mod shipment;
 mod tail;
+mod uplink;
 mod upload;
 
 use std::sync::Arc;

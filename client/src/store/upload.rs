@@ -3,7 +3,7 @@
 //! nothing about quorums and epochs (`store/mod.rs` does).
 //!
 //! Memory is the encoder's window. A node that holds the window up while a quorum waits is cut off
-//! and served in a later pass.
+//! and served in a later pass. All nodes share one uplink (`uplink.rs`).
 
 use std::{
     collections::VecDeque,
@@ -41,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     encode::{CodedSegment, EncodeError, Encoder},
     shipment::{Lack, Shipment, sliver_index},
+    uplink::Uplink,
 };
 use crate::{
     network::Network,
@@ -84,6 +85,7 @@ pub(crate) struct Cargo {
     pub(crate) object: ObjectId,
     /// How long a node may go without one success before it is given up.
     pub(crate) patience: Duration,
+    pub(crate) uplink: Arc<Uplink>,
 }
 
 /// A running pass. Dropped, it stops everywhere at once.
@@ -122,7 +124,7 @@ impl Pass {
                 lack: lack.clone(),
                 report: report.clone(),
                 in_flight: Arc::clone(&in_flight),
-                last_success: Instant::now(),
+                failing_since: None,
                 reached: false,
             };
             let stopped = stop.clone();
@@ -234,7 +236,8 @@ struct Sender {
     lack: Lack,
     report: mpsc::Sender<Report>,
     in_flight: Arc<AtomicUsize>,
-    last_success: Instant,
+    /// When the first request began that failed, with none since that succeeded.
+    failing_since: Option<Instant>,
     reached: bool,
 }
 
@@ -249,10 +252,27 @@ struct Parcel {
 
 impl Sender {
     async fn run(mut self, mut queue: mpsc::Receiver<Arc<CodedSegment>>) -> NodeEnd {
+        // Meanwhile the first segment is coded.
+        if let Err(end) = self.knock().await {
+            return end;
+        }
         match self.send_all(&mut queue).await {
             Ok(Some(confirmation)) => NodeEnd::Confirmed(Box::new(confirmation)),
             Ok(None) => self.confirm().await.unwrap_or_else(|end| end),
             Err(end) => end,
+        }
+    }
+
+    /// Reaches the node before anything for it takes room on the uplink.
+    async fn knock(&mut self) -> Result<(), NodeEnd> {
+        loop {
+            let begun = Instant::now();
+            let address = self.cargo.network.address(self.member);
+            let options = options(&self.cargo.network, TrafficClass::Control, 0);
+            match self.cargo.peers.health(address, &options).await {
+                Ok(_) | Err(CallError::Refused(_)) => return Ok(()),
+                Err(error) => self.after(error, begun).await?,
+            }
         }
     }
 
@@ -278,7 +298,7 @@ impl Sender {
             }
             tokio::select! {
                 biased;
-                Some((parcel, result)) = sending.next() => match result {
+                Some((parcel, begun, result)) = sending.next() => match result {
                     Ok(reply) => {
                         confirmation = reply.or(confirmation);
                         self.succeeded().await;
@@ -288,7 +308,7 @@ impl Sender {
                         let _ = self.report.send(Report::Sent(parcel.bytes)).await;
                     }
                     Err(error) => {
-                        self.after(error).await?;
+                        self.after(error, begun).await?;
                         parcels.push_front(parcel);
                     }
                 },
@@ -346,6 +366,7 @@ impl Sender {
             object: self.cargo.object,
         };
         loop {
+            let begun = Instant::now();
             let address = self.cargo.network.address(self.member);
             let options = options(&self.cargo.network, TrafficClass::Control, 0);
             match self.cargo.peers.confirm(address, &request, &options).await {
@@ -353,25 +374,26 @@ impl Sender {
                     return Ok(NodeEnd::Confirmed(Box::new(confirmation)));
                 }
                 Ok(ConfirmReply::Missing(missing)) => return Ok(NodeEnd::Lacking(missing)),
-                Err(error) => self.after(error).await?,
+                Err(error) => self.after(error, begun).await?,
             }
         }
     }
 
     async fn succeeded(&mut self) {
-        self.last_success = Instant::now();
+        self.failing_since = None;
         if !self.reached {
             self.reached = true;
             let _ = self.report.send(Report::Reached(self.member)).await;
         }
     }
 
-    /// Waits before the next try, or ends.
-    async fn after(&mut self, error: CallError) -> Result<(), NodeEnd> {
+    /// Waits before the next try, or ends. `begun` is when the request began.
+    async fn after(&mut self, error: CallError, begun: Instant) -> Result<(), NodeEnd> {
+        let since = *self.failing_since.get_or_insert(begun);
         match judge(&error, self.cargo.network.epoch()) {
             Verdict::Epoch(epoch) => Err(NodeEnd::Epoch(epoch)),
             Verdict::GiveUp => Err(NodeEnd::Failed(error)),
-            Verdict::Retry(_) if self.last_success.elapsed() > self.cargo.patience => {
+            Verdict::Retry(_) if since.elapsed() > self.cargo.patience => {
                 Err(NodeEnd::Failed(error))
             }
             Verdict::Retry(pause) => {
@@ -386,14 +408,20 @@ async fn put(
     cargo: Arc<Cargo>,
     member: MemberIndex,
     parcel: Parcel,
-) -> (Parcel, Result<Option<Confirmation>, CallError>) {
+) -> (Parcel, Instant, Result<Option<Confirmation>, CallError>) {
+    let room = cargo.uplink.room(parcel.bytes).await;
+    let begun = Instant::now();
     let options = options(&cargo.network, TrafficClass::Write, parcel.bytes);
     let address = cargo.network.address(member);
     let reply = cargo
         .peers
         .put_sliver(address, &parcel.request, &parcel.items, &options)
         .await;
-    (parcel, reply.map(|reply| reply.confirmation))
+    // A refusal says nothing about the uplink.
+    if matches!(reply, Ok(_) | Err(CallError::Deadline)) {
+        room.took(begun.elapsed());
+    }
+    (parcel, begun, reply.map(|reply| reply.confirmation))
 }
 
 /// The conditions of a call that moves so many bytes.
