@@ -58,6 +58,10 @@ pub struct Run {
     number: u64,
     /// Failures are only judged at the end of a scenario: a failed unit test ends.
     ending: bool,
+    /// Aborts that end the scenario.
+    sought: BTreeSet<(String, u64)>,
+    /// Of so many failures that are not sought, one ends the scenario.
+    patience: u64,
     failed: bool,
 }
 
@@ -91,12 +95,12 @@ fn names<T: Target>() -> Names {
     own.into_iter().chain(siblings).collect()
 }
 
-/// Plays a scenario. `seen` are aborts that need not be sought.
+/// Plays a scenario, and looks for longer for a failure to end it if some aborts are sought.
 pub fn play<T: Target>(
     target: &T,
     world: MemoryWorld,
     seed: u64,
-    seen: &BTreeSet<(String, u64)>,
+    sought: &BTreeSet<(String, u64)>,
     fault: Option<Fault>,
 ) -> Scenario {
     let mut run = Run {
@@ -108,9 +112,10 @@ pub fn play<T: Target>(
         script: Script::new(names::<T>()),
         number: 0,
         ending: false,
+        sought: sought.clone(),
+        patience: if sought.is_empty() { 12 } else { 40 },
         failed: false,
     };
-    run.coverage.aborts = seen.clone();
     let mut state = target.begin(&mut run);
     while run.coverage.succeeded < T::LENGTH && !run.failed {
         target.step(&mut state, &mut run);
@@ -120,7 +125,7 @@ pub fn play<T: Target>(
         run.script.check_all(&run.ledger);
         run.ending = true;
     }
-    for _ in 0..60 {
+    for _ in 0..5 * run.patience {
         if run.failed {
             break;
         }
@@ -198,12 +203,12 @@ impl Run {
                     }
                     _ => None,
                 };
-                let known = abort
+                let sought = abort
                     .as_ref()
-                    .is_none_or(|abort| self.coverage.aborts.contains(abort));
+                    .is_some_and(|abort| self.sought.contains(abort));
                 let wrong =
                     self.ledger.fault.is_some() && self.succeeds_without_fault(sender, &call);
-                if wrong || (self.ending && (!known || self.dice.one_in(12))) {
+                if wrong || (self.ending && (sought || self.dice.one_in(self.patience))) {
                     self.tape.extend(lines);
                     self.coverage.aborts.extend(abort);
                     self.coverage.functions.extend(functions);
