@@ -1,5 +1,6 @@
 //! A devnet and one account on it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,11 +20,37 @@ use sui_transaction_builder::{Function, TransactionBuilder};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+/// What the devnet charges: MIST for a unit of computation, and the interpreter steps in one.
+const PRICE: u64 = 1_000;
+const STEPS_PER_UNIT: u64 = 20;
+
 pub(crate) struct Chain {
     client: Client,
     key: Ed25519PrivateKey,
     devnet: Devnet,
+    costs: Vec<(String, Cost)>,
     _directory: TempDir,
+}
+
+/// What the transactions of one step cost together.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    transactions: usize,
+    bytes: usize,
+    touched: usize,
+    written: usize,
+    /// Interpreter steps, rounded up to 20,000 in each transaction.
+    steps: u64,
+}
+
+impl std::ops::AddAssign for Cost {
+    fn add_assign(&mut self, more: Self) {
+        self.transactions += more.transactions;
+        self.bytes += more.bytes;
+        self.touched += more.touched;
+        self.written += more.written;
+        self.steps += more.steps;
+    }
 }
 
 impl Chain {
@@ -38,7 +65,7 @@ impl Chain {
                 idle: Duration::from_secs(1),
                 epoch: Duration::from_secs(360_000),
             },
-            seed: None,
+            seed: Some([7; 32]),
             admin: true,
         };
         let devnet = Devnet::start(settings).await.unwrap();
@@ -47,6 +74,7 @@ impl Chain {
             client,
             key: Ed25519PrivateKey::new([7; 32]),
             devnet,
+            costs: Vec::new(),
             _directory: directory,
         };
         let recipient = chain.address();
@@ -101,19 +129,19 @@ impl Chain {
         let upgrade = call.publish(modules.collect(), dependencies.collect());
         let recipient = call.pure(&self.address());
         call.transfer_objects(vec![upgrade], recipient);
-        self.run(&format!("publish {name}"), call).await
+        self.run("publish", call).await
     }
 
-    /// Executes a transaction that must succeed, and prints what it cost.
+    /// Executes a transaction that must succeed, and notes what it cost under the name of its step.
     pub(crate) async fn run(
         &mut self,
-        what: &str,
+        step: &str,
         call: TransactionBuilder,
     ) -> ExecutedTransaction {
         let transaction = call
             .build(&mut self.client)
             .await
-            .unwrap_or_else(|e| panic!("{what}: {e}"));
+            .unwrap_or_else(|e| panic!("{step}: {e}"));
         let bytes = bcs::serialized_size(&transaction).unwrap();
         let mut request = ExecuteTransactionRequest::default();
         request.signatures = vec![self.key.sign_transaction(&transaction).unwrap().into()];
@@ -125,14 +153,41 @@ impl Chain {
             .await;
         let executed = executed.unwrap().into_inner().transaction.unwrap();
         let effects = executed.effects();
-        assert!(effects.status().success(), "{what}: {:?}", effects.status());
-        let units = effects.gas_used().computation_cost() / 1_000;
-        let objects = effects.changed_objects.len();
-        let events = executed.events().events.len();
-        println!(
-            "{what:>22} | {bytes:>6} B | {objects:>4} objects changed | {events:>3} events | <= {units:>7} units"
-        );
+        assert!(effects.status().success(), "{step}: {:?}", effects.status());
+        let objects = executed.objects().objects.iter();
+        let touched: BTreeSet<_> = objects.map(|object| object.object_id()).collect();
+        let cost = Cost {
+            transactions: 1,
+            bytes,
+            touched: touched.len(),
+            written: effects.changed_objects.len(),
+            steps: effects.gas_used().computation_cost() / PRICE * STEPS_PER_UNIT,
+        };
+        match self.costs.iter_mut().find(|(known, _)| known == step) {
+            Some((_, sum)) => *sum += cost,
+            None => self.costs.push((step.to_owned(), cost)),
+        }
         executed
+    }
+
+    /// Forgets what the steps so far cost; returns it as rows of a table, with their sum.
+    pub(crate) fn costs(&mut self) -> Vec<String> {
+        let mut costs = std::mem::take(&mut self.costs);
+        let mut sum = Cost::default();
+        costs.iter().for_each(|(_, cost)| sum += *cost);
+        costs.push(("all".to_owned(), sum));
+        let row = |(step, cost): (String, Cost)| {
+            let Cost {
+                transactions,
+                bytes,
+                touched,
+                written,
+                steps,
+            } = cost;
+            let steps = steps / 1_000;
+            format!("{step} | {transactions} | {bytes} | {touched} | {written} | {steps} |")
+        };
+        costs.into_iter().map(row).collect()
     }
 
     pub(crate) async fn contents(&mut self, id: Address) -> Vec<u8> {

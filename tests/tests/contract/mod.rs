@@ -18,9 +18,8 @@ const CLOCK: Address = Address::from_static("0x6");
 const COIN_REGISTRY: Address = Address::from_static("0xc");
 const EPOCH_MS: u64 = 3_600_000;
 const ONE_WAL: u64 = 1_000_000_000;
-/// Nodes registered or synced, and pools settled, in one transaction.
+/// Nodes registered, and pools settled, in one transaction.
 const REGISTER_BATCH: usize = 25;
-const SYNC_BATCH: usize = 100;
 const SETTLE_BATCH: usize = 180;
 
 pub(crate) struct Contract {
@@ -139,10 +138,7 @@ impl Contract {
             }
             let recipient = call.pure(&self.chain.address());
             call.transfer_objects(kept, recipient);
-            let executed = self
-                .chain
-                .run(&format!("register {}", batch.len()), call)
-                .await;
+            let executed = self.chain.run("register and stake", call).await;
             for cap in written(&executed, "::staking::NodeCap") {
                 self.adopt(cap, batch.clone()).await;
             }
@@ -179,7 +175,7 @@ impl Contract {
     /// The committee that was selected last.
     pub(crate) async fn committee(&mut self) -> Committee {
         let contents = self.chain.contents(self.committee.unwrap()).await;
-        println!("{:>22} | {:>6} B", "EpochCommittee", contents.len());
+        println!("EpochCommittee: {} bytes", contents.len());
         bcs::from_bytes(&contents[32..]).unwrap()
     }
 
@@ -196,25 +192,25 @@ impl Contract {
         }
     }
 
-    /// Declares every member synced.
+    /// Declares every member synced, each by a transaction as on a real network.
     pub(crate) async fn sync_all(&mut self, committee: &Committee) {
-        let epoch = committee.epoch().get();
-        let members = committee.members().iter();
-        let caps: Vec<_> = members
-            .map(|member| self.node(member).cap.unwrap())
-            .collect();
-        for batch in caps.chunks(SYNC_BATCH) {
+        for member in committee.members() {
             let mut call = self.chain.builder();
-            for cap in batch {
-                let arguments = vec![
-                    self.object(&mut call, self.staking),
-                    self.object(&mut call, *cap),
-                    call.pure(&epoch),
-                    self.object(&mut call, CLOCK),
-                ];
-                call.move_call(self.function("epoch", "sync_done"), arguments);
-            }
-            self.chain.run(&format!("sync {}", batch.len()), call).await;
+            let arguments = vec![
+                self.object(&mut call, self.staking),
+                self.object(&mut call, self.node(member).cap.unwrap()),
+                call.pure(&committee.epoch().get()),
+                self.object(&mut call, CLOCK),
+            ];
+            call.move_call(self.function("epoch", "sync_done"), arguments);
+            self.chain.run("sync_done", call).await;
+        }
+    }
+
+    /// Prints what the transactions since the last time cost.
+    pub(crate) fn print_costs(&mut self) {
+        for row in self.chain.costs() {
+            println!("| {} | {row}", self.nodes.len());
         }
     }
 
