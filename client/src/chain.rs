@@ -58,6 +58,16 @@ pub fn is_stale(error: &ChainError) -> bool {
     matches!(error.refusal(), Some(Refusal::SystemStaleEpoch))
 }
 
+/// The epoch for which room was planned, bought or owned, ended before the transaction ran.
+#[must_use]
+pub fn is_late(error: &ChainError) -> bool {
+    let refusal = error.refusal();
+    matches!(
+        refusal,
+        Some(Refusal::LedgerPeriod | Refusal::SystemStorage)
+    )
+}
+
 impl Advice for ChainError {
     fn kind(&self) -> ErrorKind {
         match Self::kind(self) {

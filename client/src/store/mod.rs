@@ -32,7 +32,7 @@ pub(crate) use upload::options;
 
 use crate::{
     Client,
-    chain::Moment,
+    chain::{Moment, is_late},
     disk::{
         journal::{Certified, FileSource, Journal, Registered, Started},
         source::Source,
@@ -177,25 +177,19 @@ impl Client {
             });
         }
 
-        let standing = match self.journaled(&journal, &state).await? {
-            Some(standing) => Some(standing),
-            None => self.standing(blob, &options, &state).await?,
+        let purchase = || self.purchase(&*wallet, &commitment, &journal, &options, &listener);
+        let (plan, registration) = match purchase().await {
+            Err(StoreError::Chain(error)) if is_late(&error) => purchase().await?,
+            result => result?,
         };
-        let question = self
-            .question(source.len(), Some(blob), &options, &state, standing)
-            .await?;
-        let plan = StorePlan::new(&question)?;
-        if let Purchase::Paid(Standing::Certified { object, end }) = plan.payment.purchase {
+        if plan.is_done() {
             journal.certified(Certified {
-                end,
+                end: plan.period.end,
                 expires: plan.expires,
             })?;
             journal.drop_spool();
-            return Ok((Stored::new(blob, object, &plan, true), None));
+            return Ok((Stored::new(blob, registration.object, &plan, true), None));
         }
-        let registration = self
-            .register(&*wallet, &plan, &commitment, &listener)
-            .await?;
         if journal
             .registered
             .as_ref()
@@ -220,9 +214,8 @@ impl Client {
             wallet,
             resumed,
         };
-        let mut stored = Stored::new(blob, run.registration.object, &plan, false);
+        let stored = Stored::new(blob, run.registration.object, &plan, false);
         let (mut journal, tail) = run.until_certified(self).await?;
-        stored.expires = state.expected_start(stored.end);
         journal.certified(Certified {
             end: stored.end,
             expires: stored.expires,
@@ -361,26 +354,40 @@ impl Client {
         })
     }
 
-    /// Makes the registration the plan wants, or finds the one that was paid for.
-    async fn register(
+    /// Plans with what the chain says now, and makes the registration that the plan wants or finds the
+    /// one that was paid for.
+    async fn purchase(
         &self,
         wallet: &dyn ChainWrite,
-        plan: &StorePlan,
         commitment: &BlobCommitment,
+        journal: &Journal,
+        options: &StoreOptions,
         listener: &Listener,
-    ) -> Result<Registration, StoreError> {
-        listener.on(Event::Phase {
-            phase: Phase::Reserve,
-        });
-        let layout = commitment.layout();
+    ) -> Result<(StorePlan, Registration), StoreError> {
+        let state = self.moment().await?;
+        let (blob, layout) = (*commitment.id(), commitment.layout());
+        let standing = match self.journaled(journal, &state).await? {
+            Some(standing) => Some(standing),
+            None => self.standing(blob, options, &state).await?,
+        };
+        let question = self
+            .question(layout.length(), Some(blob), options, &state, standing)
+            .await?;
+        let plan = StorePlan::new(&question)?;
         let room = match &plan.payment.purchase {
-            Purchase::Paid(standing) => return self.registration(standing.object()).await,
+            Purchase::Paid(standing) => {
+                let registration = self.registration(standing.object()).await?;
+                return Ok((plan, registration));
+            }
             Purchase::Reuse { object, .. } => Room::Owned(*object),
             Purchase::Buy { .. } => Room::Reserve {
                 bytes: encoded_bytes(layout).unwrap_or(u64::MAX),
                 period: plan.period.clone(),
             },
         };
+        listener.on(Event::Phase {
+            phase: Phase::Reserve,
+        });
         let available = self.chain.balance(wallet.address()).await?.wal;
         let needed = plan.payment.total;
         if available < needed {
@@ -399,7 +406,8 @@ impl Client {
             what: format!("transaction {}", receipt.digest),
             reason: "it registered no blob".to_owned(),
         })?;
-        self.registration(object).await
+        let registration = self.registration(object).await?;
+        Ok((plan, registration))
     }
 
     async fn registration(&self, object: ObjectId) -> Result<Registration, StoreError> {

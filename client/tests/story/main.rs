@@ -7,9 +7,19 @@
 mod node;
 mod world;
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use floe_chain::rpc::ChainRead;
+use async_trait::async_trait;
+use floe_chain::{
+    id::Address,
+    rpc::{ChainError, ChainRead, ChainWrite, Operation, Receipt},
+};
 use floe_client::{
     advice::{Advice, ErrorKind},
     disk::source::Source,
@@ -206,6 +216,42 @@ async fn a_client_of_the_last_epoch_goes_on_in_the_new_one() {
     let registration = world.chain.blob(stored.object).await.unwrap().unwrap();
     assert_eq!(registration.certified.map(|epoch| epoch.get()), Some(2));
     assert!(world.read(stored.blob, ByteRange::All).await.unwrap() == sample(400_000));
+}
+
+/// A wallet whose first transaction comes only after the epoch that it was planned in.
+struct Late {
+    world: Arc<World>,
+    first: AtomicBool,
+}
+
+#[async_trait]
+impl ChainWrite for Late {
+    fn address(&self) -> Address {
+        self.world.wallet().address()
+    }
+
+    async fn execute(&self, operations: Vec<Operation>) -> Result<Receipt, ChainError> {
+        if self.first.swap(false, Ordering::Relaxed) {
+            self.world.begin_epoch(3_600_000).await;
+        }
+        self.world.wallet().execute(operations).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_epoch_that_ends_between_plan_and_purchase_is_planned_for_anew() {
+    let world = Arc::new(World::new(10).await);
+    let late = Late {
+        world: Arc::clone(&world),
+        first: AtomicBool::new(true),
+    };
+    let client = world.client_with(Arc::new(late));
+    let source = Source::Memory(sample(100_000).into());
+    let stored = client.store(source, OPTIONS, world.listener()).await;
+    let (stored, _) = stored.unwrap();
+    assert_eq!(stored.end.get(), 2 + OPTIONS.epochs);
+    let owner = world.wallet().address();
+    assert_eq!(world.chain.owned_blobs(owner).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ use floe_chain::{
     keys::{BlsSecretKey, IdentitySecretKey},
     rpc::{
         ChainRead, ChainWrite, NodeRegistration, Operation,
-        memory::{MemoryChain, MemorySettings},
+        memory::{MemoryAccount, MemoryChain, MemorySettings},
         state::Vote,
     },
     statement::Possession,
@@ -126,12 +126,21 @@ impl World {
     }
 
     pub(crate) fn client(&self) -> Client {
+        self.client_with(Arc::new(self.wallet()))
+    }
+
+    /// The client's account.
+    pub(crate) fn wallet(&self) -> MemoryAccount {
+        self.chain.account(address(USER))
+    }
+
+    pub(crate) fn client_with(&self, wallet: Arc<dyn ChainWrite>) -> Client {
         let identity = Identity::generate();
         let transport = QuicTransport::bind(&identity, settings(QuicSettings::client())).unwrap();
         let plane = DataPlane::client_only(Arc::new(transport));
         Client::new(Parts {
             chain: Arc::new(self.chain.clone()),
-            wallet: Some(Arc::new(self.chain.account(address(USER)))),
+            wallet: Some(wallet),
             peers: plane.client().clone(),
             codec: self.codec.clone(),
             state_dir: self.state.path().to_owned(),
