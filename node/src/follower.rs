@@ -8,12 +8,13 @@
 use std::{sync::Arc, time::Duration};
 
 use floe_chain::{
+    committee::Committee,
     epoch::Epoch,
     event::{ChainEvent, EventCursor},
     rpc::{ChainError, ChainEvents, ChainRead, CheckpointEvents, ErrorKind},
 };
-use floe_storage::{ApplyError, EventBatch, IndexError, ShardError};
-use futures::{FutureExt, StreamExt, stream::BoxStream};
+use floe_storage::{Applied, ApplyError, EventBatch, IndexError, ShardError};
+use futures::{StreamExt, stream::BoxStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::{node::Node, retry::Backoff};
@@ -79,7 +80,7 @@ impl Follower {
         let mut saved = position.cursor;
         if saved == EventCursor::default() {
             let start = self.retry("the deployment", || self.events.start()).await?;
-            saved = self.apply(saved, Vec::new(), start).await?;
+            saved = apply(&self.node, saved, Vec::new(), start).await?;
         }
         if position.epoch > Epoch::ZERO {
             self.enter(position.epoch).await?;
@@ -88,14 +89,14 @@ impl Follower {
         let mut stream = self.events.follow(saved);
         let mut empty = 0;
         loop {
-            let next = match stream.next().now_or_never() {
-                Some(next) => next,
-                None => {
-                    self.node.update_view(|view| view.caught_up = true);
-                    self.next(&mut stream).await
-                }
-            };
-            let CheckpointEvents { at, events, to, .. } = next.ok_or(FollowError::Ended)??;
+            let next = self.next(&mut stream).await.ok_or(FollowError::Ended)??;
+            let CheckpointEvents {
+                at,
+                events,
+                to,
+                behind,
+                ..
+            } = next;
             empty = if events.is_empty() { empty + 1 } else { 0 };
             let started = events.iter().rev().find_map(|(_, event)| match event {
                 ChainEvent::EpochStarted(event) => Some(event.epoch),
@@ -106,7 +107,7 @@ impl Follower {
                 _ => None,
             });
             if empty == 0 || empty >= EMPTY_CHECKPOINTS {
-                saved = self.apply(saved, events, to).await?;
+                saved = apply(&self.node, saved, events, to).await?;
                 empty = 0;
             }
             if let Some(epoch) = started {
@@ -114,6 +115,7 @@ impl Follower {
             }
             self.node.update_view(|view| {
                 view.in_reach = true;
+                view.caught_up = !behind;
                 view.time = at;
                 view.selected = selected.or(view.selected);
                 view.cursor = to;
@@ -129,44 +131,18 @@ impl Follower {
         match tokio::time::timeout(SILENCE, stream.next()).await {
             Ok(next) => next,
             Err(_) => {
-                self.node.update_view(|view| view.in_reach = false);
+                self.node.update_view(|view| {
+                    view.in_reach = false;
+                    view.caught_up = false;
+                });
                 stream.next().await
             }
         }
     }
 
-    /// Applies events and waits until they are durable. A full queue is waited out.
-    async fn apply(
-        &self,
-        after: EventCursor,
-        events: Vec<(EventCursor, ChainEvent)>,
-        up_to: EventCursor,
-    ) -> Result<EventCursor, FollowError> {
-        let mut backoff = Backoff::default();
-        let pending = loop {
-            let batch = EventBatch {
-                after,
-                events: events.clone(),
-                up_to,
-            };
-            match self.node.storage().apply(batch) {
-                Ok(pending) => break pending,
-                Err(floe_storage::Busy) => backoff.wait().await,
-            }
-        };
-        pending.await?;
-        Ok(up_to)
-    }
-
     /// Takes the place this node has in the committee of `epoch`.
     async fn enter(&self, epoch: Epoch) -> Result<(), FollowError> {
-        let committee = self
-            .retry("the committee", || self.read.committee(epoch))
-            .await?
-            .ok_or_else(|| ChainError::NotFound {
-                what: "committee of epoch",
-                id: epoch.to_string(),
-            })?;
+        let committee = self.committee(epoch).await?;
         let membership = self.node.membership_of(committee);
         let known = self.node.storage().shards()?;
         for &shard in membership.shards() {
@@ -189,6 +165,20 @@ impl Follower {
             view.membership = Some(membership);
         });
         Ok(())
+    }
+
+    /// The committee of an epoch that has started. An endpoint that does not have it lags or forgot:
+    /// another one, or the same one later, has it.
+    async fn committee(&self, epoch: Epoch) -> Result<Committee, ChainError> {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+        loop {
+            let found = self.retry("the committee", || self.read.committee(epoch));
+            if let Some(committee) = found.await? {
+                return Ok(committee);
+            }
+            tracing::warn!(%epoch, "the chain's endpoints do not have the committee of this epoch");
+            backoff.wait().await;
+        }
     }
 
     async fn change_shard(
@@ -221,5 +211,107 @@ impl Follower {
                 answered => return answered,
             }
         }
+    }
+}
+
+/// Applies events and waits until all of their effects are durable. A full queue is waited out.
+async fn apply(
+    node: &Node,
+    after: EventCursor,
+    events: Vec<(EventCursor, ChainEvent)>,
+    up_to: EventCursor,
+) -> Result<EventCursor, FollowError> {
+    let mut backoff = Backoff::default();
+    loop {
+        let batch = EventBatch {
+            after,
+            events: events.clone(),
+            up_to,
+        };
+        match node.storage().apply(batch) {
+            // An epoch began in which much expires: there is more to do.
+            Ok(pending) => match pending.await? {
+                // An epoch began and much expired: there is more of it.
+                Applied::Partly => {}
+                Applied::New | Applied::Before => return Ok(up_to),
+            },
+            Err(floe_storage::Busy) => backoff.wait().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use floe_chain::{
+        amount::Wal,
+        cost::Prices,
+        epoch::ChainTime,
+        event::{BlobRegistered, EpochStarted},
+        id::{ChainId, NetworkId, NodeId, ObjectId, SystemId},
+        keys::BlsSecretKey,
+    };
+    use floe_codec::{BlobId, Codec, Encoding, ShardCount};
+    use floe_storage::{Settings, Stamp, Storage, backend::MemoryBackend};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_epoch_in_which_much_expires_is_applied_whole() {
+        let network = NetworkId {
+            chain: ChainId::from_bytes([2; 32]),
+            system: SystemId::from_bytes([3; 32]),
+        };
+        let stamp = Stamp {
+            node: NodeId::from_bytes([1; 32]),
+            network,
+            shards: ShardCount::new(4).unwrap(),
+        };
+        let backend = Arc::new(MemoryBackend::default());
+        let (storage, _) = Storage::open_inline(backend, stamp, &Settings::default()).unwrap();
+        let key = BlsSecretKey::from_seed(&[1; 32]);
+        let node = Node::new(stamp.node, network, storage, Codec::new(1).unwrap(), key).unwrap();
+
+        let at = |checkpoint| EventCursor::end_of(checkpoint);
+        let registered = |number: u64| {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&number.to_le_bytes());
+            let event = ChainEvent::BlobRegistered(BlobRegistered {
+                epoch: Epoch::ZERO,
+                blob: BlobId::from_bytes(id),
+                size: 1,
+                encoding: Encoding::RedStuff8,
+                end: Epoch::new(1),
+                deletable: true,
+                object: ObjectId::from_bytes(id),
+            });
+            (at(number + 1), event)
+        };
+        let count = 9000;
+        let all = (0..count).map(registered).collect();
+        let after = apply(&node, EventCursor::START, all, at(count))
+            .await
+            .unwrap();
+        let started = ChainEvent::EpochStarted(EpochStarted {
+            epoch: Epoch::new(1),
+            at: ChainTime::default(),
+            prices: Prices {
+                storage: Wal::ZERO,
+                write: Wal::ZERO,
+            },
+            capacity: 0,
+            burned: Wal::ZERO,
+        });
+        let began = at(count + 1);
+        apply(&node, after, vec![(began, started)], began)
+            .await
+            .unwrap();
+        let position = node.storage().position().unwrap();
+        assert_eq!((position.cursor, position.epoch), (began, Epoch::new(1)));
+        // What follows continues from there.
+        apply(&node, began, Vec::new(), at(count + 2))
+            .await
+            .unwrap();
     }
 }

@@ -169,6 +169,10 @@ pub(crate) async fn collect(node: Arc<Node>, token: CancellationToken) -> Result
             () = token.cancelled() => return Ok(()),
             _ = ticks.tick() => {}
         }
+        // While the ledger is behind, a blob may look ended that was registered again since.
+        if !node.view().caught_up {
+            continue;
+        }
         let round = node.blocking(|node| collect_round(node).map_err(|error| with_causes(&error)));
         match round.await {
             Ok(Ok(())) => {}

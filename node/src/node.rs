@@ -192,16 +192,17 @@ impl Node {
             .map_err(|error| Failed(error.to_string()))
     }
 
-    /// Signs that every sliver of this node's shards is on disk.
+    /// Signs that every sliver of this node's shards is on disk, in the epoch of `view`, which must be
+    /// the one whose shards were looked at.
     pub(crate) fn confirm(
         &self,
+        view: &ChainView,
         blob: BlobId,
         object: ObjectId,
         layout: &BlobLayout,
         deletable: bool,
     ) -> Result<Confirmation, CannotSign> {
-        let view = self.view.borrow();
-        if view.alarm.is_some() {
+        if self.view.borrow().alarm.is_some() {
             return Err(CannotSign::Alarm);
         }
         if !view.membership.as_ref().is_some_and(|m| m.is_member()) {
@@ -249,10 +250,7 @@ impl Node {
 
     /// This node's shards in the epoch; empty when it is not a member.
     pub(crate) fn shards(&self) -> Vec<ShardIndex> {
-        let view = self.view.borrow();
-        view.membership
-            .as_ref()
-            .map_or_else(Vec::new, |m| m.shards().to_vec())
+        self.view.borrow().shards().to_vec()
     }
 
     /// The blob in the ledger, with its shape.

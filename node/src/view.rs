@@ -35,6 +35,14 @@ pub struct ChainView {
     pub alarm: Option<Arc<str>>,
 }
 
+impl ChainView {
+    /// The node's shards in the epoch; none when it is not a member.
+    #[must_use]
+    pub fn shards(&self) -> &[ShardIndex] {
+        self.membership.as_ref().map_or(&[], |m| m.shards())
+    }
+}
+
 /// A committee, seen by one node.
 #[derive(Debug)]
 pub struct Membership {

@@ -3,7 +3,7 @@
 //! The plan is pure. Its execution copies slivers through the ordinary group commit, so a crash at
 //! any point leaves each sliver at its old or its new place, and never at neither.
 
-use std::{collections::HashSet, fmt};
+use std::fmt;
 
 use bytes::Bytes;
 
@@ -147,6 +147,8 @@ impl Storage {
     /// Moves a volume's live slivers elsewhere; whether all were.
     fn empty(&self, id: VolumeId, budget: u64, moved: &mut u64) -> Result<bool, SpaceError> {
         let stop = *moved + budget;
+        // Seals the volume: nothing is appended to it once the scan has measured it.
+        self.relocate(id, Vec::new())?;
         let mut scan = match self.0.reader.file(id) {
             Ok(file) => Some(Scan::new(file)?),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -276,11 +278,7 @@ impl Job for Relocate {
         Some(self.volume)
     }
 
-    fn admit(
-        &mut self,
-        _index: &Snapshot,
-        _batch: &HashSet<SliverKey>,
-    ) -> Result<Records, IndexError> {
+    fn admit(&mut self, _index: &Snapshot) -> Result<Records, IndexError> {
         let records = self.slivers.iter().filter_map(|(key, _, sliver)| {
             let header = RecordHeader::new(*key, sliver)?;
             Some((header, sliver.clone()))

@@ -4,14 +4,13 @@
 //! durable, and only then an acknowledgement. One thread runs it. After a failed write or sync it
 //! answers nothing but refusals until the store was opened again.
 
-use std::{collections::HashSet, io, sync::Arc};
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 
 use crate::{
     backend::Backend,
     index::{Index, Snapshot, Writing},
-    key::SliverKey,
     log::{AppendError, Appender, Location, record::RecordHeader, volume::VolumeId},
     table::IndexError,
 };
@@ -37,16 +36,12 @@ pub(crate) trait Job: Send {
         false
     }
 
-    /// The slivers to append: those neither stored nor in `batch`, or none if the job is refused.
-    fn admit(
-        &mut self,
-        _index: &Snapshot,
-        _batch: &HashSet<SliverKey>,
-    ) -> Result<Records, IndexError> {
+    /// The slivers to append: those not stored yet, or none if the job is refused.
+    fn admit(&mut self, _index: &Snapshot) -> Result<Records, IndexError> {
         Ok(Records::new())
     }
 
-    /// Whether it may use the space that is to stay free, because it will free more.
+    /// Whether it may use some of the space that is to stay free, because it will free more.
     fn frees_space(&self) -> bool {
         false
     }
@@ -171,15 +166,14 @@ impl Engine {
         }
         let snapshot = self.index.snapshot()?;
         let mut free = self.backend.free_bytes().map_err(CommitError::Log)?;
-        let mut batch = HashSet::new();
         for job in jobs {
-            let records = job.admit(&snapshot, &batch)?;
+            let records = job.admit(&snapshot)?;
             if records.is_empty() {
                 continue;
             }
             let size: u64 = records.iter().map(|(header, _)| header.record_size()).sum();
             let reserve = if job.frees_space() {
-                0
+                self.reserve_bytes / 4
             } else {
                 self.reserve_bytes
             };
@@ -191,7 +185,6 @@ impl Engine {
             match appended {
                 Ok(locations) => {
                     free -= size;
-                    batch.extend(records.iter().map(|(header, _)| header.key));
                     job.place(Some(locations));
                 }
                 Err(AppendError::Full) => job.place(None),

@@ -19,6 +19,9 @@ impl Storage {
         segment: SegmentIndex,
         proof: Bytes,
     ) -> Result<Pending<(), PutError>, Busy> {
+        if self.is_full(proof.len()) {
+            return Ok(Pending::ready(Err(PutError::DiskFull)));
+        }
         self.0.writer.change(proof.len(), move |tables| {
             if tables.blobs.get(&blob)?.is_none() {
                 return Ok(Err(PutError::NotRegistered(blob)));

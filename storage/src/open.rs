@@ -177,6 +177,7 @@ impl Storage {
             stamp,
             index,
             reader: VolumeReader::new(Arc::clone(&backend)),
+            reserve_bytes: settings.reserve_bytes,
             backend,
             writer: start(engine)?,
             _lock: lock,

@@ -54,8 +54,12 @@ impl Storage {
                     done.bytes += location.record_size();
                     match self.0.reader.read(&key, &location) {
                         Ok(sliver) => verify(&key, &sliver),
-                        // A sector that cannot be read is as good as a wrong one.
-                        Err(RecordError::Damaged(_) | RecordError::Io(_)) => false,
+                        Err(RecordError::Damaged(_)) => false,
+                        // Says nothing about the sliver: the next pass looks again.
+                        Err(RecordError::Io(error)) => {
+                            tracing::warn!(%key, %error, "a sliver could not be looked at");
+                            true
+                        }
                     }
                 });
                 done.slivers += 1;

@@ -204,6 +204,9 @@ impl Storage {
         segment: SegmentIndex,
         metadata: Bytes,
     ) -> Result<Pending<(), PutError>, Busy> {
+        if self.is_full(metadata.len()) {
+            return Ok(Pending::ready(Err(PutError::DiskFull)));
+        }
         self.0.writer.change(metadata.len(), move |tables| {
             if let Err(refused) = check_blob(&tables.blobs, &blob)? {
                 return Ok(Err(refused));
@@ -219,6 +222,29 @@ impl Storage {
         segment: SegmentIndex,
     ) -> Result<Option<Bytes>, IndexError> {
         self.snapshot()?.metadata()?.get(&(*blob, segment))
+    }
+
+    /// Segments from `from` on whose metadata is not stored, at most `limit`.
+    pub fn missing_metadata(
+        &self,
+        blob: &BlobId,
+        from: SegmentIndex,
+        limit: usize,
+    ) -> Result<Vec<SegmentIndex>, IndexError> {
+        let snapshot = self.snapshot()?;
+        let metadata = snapshot.metadata()?;
+        let row = snapshot.blobs()?.get(blob)?;
+        let segments = row.and_then(|row| segment_count(&row, self.stamp().shards));
+        let mut missing = Vec::new();
+        for segment in (from.get()..segments.unwrap_or_default()).map(SegmentIndex) {
+            if missing.len() == limit {
+                break;
+            }
+            if !metadata.contains(&(*blob, segment))? {
+                missing.push(segment);
+            }
+        }
+        Ok(missing)
     }
 
     /// Takes a damaged sliver out of the inventory and puts it up for recovery, without waiting.
@@ -310,11 +336,7 @@ impl Job for Put {
         self.payload
     }
 
-    fn admit(
-        &mut self,
-        index: &Snapshot,
-        batch: &HashSet<SliverKey>,
-    ) -> Result<Records, IndexError> {
+    fn admit(&mut self, index: &Snapshot) -> Result<Records, IndexError> {
         if self.refused.is_some() {
             return Ok(Records::new());
         }
@@ -327,7 +349,7 @@ impl Job for Put {
         let mut new = Records::new();
         for (header, sliver) in &self.records {
             let key = header.key;
-            if !batch.contains(&key) && seen.insert(key) && !slivers.contains(&key)? {
+            if seen.insert(key) && !slivers.contains(&key)? {
                 self.appended.push((key, Location::default()));
                 new.push((*header, sliver.clone()));
             }
@@ -363,7 +385,10 @@ impl Job for Put {
             return Ok(false);
         }
         for (key, location) in &self.appended {
-            tables.add_sliver(key, location)?;
+            // Another job of this commit may have brought the same sliver.
+            if !tables.slivers.contains(key)? {
+                tables.add_sliver(key, location)?;
+            }
         }
         Ok(true)
     }

@@ -27,6 +27,8 @@ pub(crate) struct Parts {
     pub(crate) index: Arc<Index>,
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) reader: VolumeReader,
+    /// No slivers, metadata or proofs are accepted while less is free.
+    pub(crate) reserve_bytes: u64,
     /// Before the lock, so that it has stopped when somebody else may open the directory.
     pub(crate) writer: Writer,
     pub(crate) _lock: Box<dyn Lock>,
@@ -45,6 +47,13 @@ impl Storage {
     #[must_use]
     pub fn failure(&self) -> Option<StoreFailed> {
         self.0.writer.failure()
+    }
+
+    /// Whether so many bytes more would take of the space that is to stay free. A disk that does not
+    /// say is found out by the write.
+    pub(crate) fn is_full(&self, bytes: usize) -> bool {
+        let needed = self.0.reserve_bytes.saturating_add(bytes as u64);
+        self.0.backend.free_bytes().is_ok_and(|free| free < needed)
     }
 
     pub(crate) fn snapshot(&self) -> Result<Snapshot, IndexError> {

@@ -31,6 +31,15 @@ pub struct Busy;
 #[must_use = "the write is durable only once this has said so"]
 pub struct Pending<T, E>(oneshot::Receiver<Result<T, E>>);
 
+impl<T, E> Pending<T, E> {
+    /// An answer that is there already.
+    pub(crate) fn ready(answer: Result<T, E>) -> Self {
+        let (mut reply, pending) = Reply::new();
+        reply.send(answer);
+        pending
+    }
+}
+
 impl<T, E: From<StoreFailed>> Pending<T, E> {
     /// Blocks until the write is durable or refused.
     pub fn wait(self) -> Result<T, E> {

@@ -4,13 +4,15 @@
 mod support;
 
 use floe_codec::{Axis, ShardIndex};
+use std::sync::Arc;
+
 use floe_storage::{
-    Dropping, ShardError,
+    Dropping, Settings, ShardError, Storage,
     backend::{Backend, MemoryBackend},
 };
 use support::{
-    BOTH, blob, certified, collect_all, deleted, epoch, key, open, pair, put, registered, sliver,
-    started, started_store,
+    BOTH, Chain, blob, certified, collect_all, deleted, epoch, key, open, pair, put, registered,
+    settings, sliver, stamp, started, started_store,
 };
 
 #[test]
@@ -109,5 +111,41 @@ fn a_shard_that_was_left_can_be_dropped_and_come_back() {
     put(&storage, 2, 1);
     assert_eq!(missing(shard), 8);
     assert!(storage.has_all(&blob(2).0, &BOTH).unwrap());
+    assert_eq!(storage.audit().unwrap(), []);
+}
+
+#[test]
+fn what_is_acknowledged_while_its_volume_is_emptied_stays() {
+    let backend = MemoryBackend::default();
+    let settings = Settings {
+        volume_bytes: 1 << 20,
+        ..settings()
+    };
+    let (storage, _) = Storage::open(Arc::new(backend), stamp(), &settings).unwrap();
+    let mut chain = Chain::default();
+    let mut events = vec![started(1)];
+    events.extend((1..=250).map(|number| registered(number, number, 5)));
+    storage.apply(chain.batch(events)).unwrap().wait().unwrap();
+    for shard in BOTH {
+        storage.keep_shard(shard, epoch(1)).unwrap().wait().unwrap();
+    }
+    for number in (1..=249).step_by(2) {
+        // The volumes that are appended to hold something dead, too.
+        BOTH.iter()
+            .for_each(|shard| put(&storage, number, shard.get()));
+        let dead = blob(number).0;
+        storage
+            .scrub(None, u64::MAX, |key, _| key.blob != dead)
+            .unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| storage.compact(u64::MAX).unwrap());
+            put(&storage, number + 1, 0);
+            put(&storage, number + 1, 1);
+        });
+    }
+    let lost = (2..=250_u8)
+        .step_by(2)
+        .filter(|&number| !storage.has_all(&blob(number).0, &BOTH).unwrap());
+    assert_eq!(lost.collect::<Vec<_>>(), Vec::<u8>::new());
     assert_eq!(storage.audit().unwrap(), []);
 }

@@ -46,7 +46,8 @@ pub(crate) struct Follower {
     last: Option<Digest>,
     /// Verified and not delivered yet.
     ready: VecDeque<VerifiedCheckpoint>,
-    /// Checkpoints to ask for at a time: grows while there are many.
+    /// Checkpoints to ask for at a time: grows while there are many, and falls to one when there are
+    /// fewer.
     window: u64,
 }
 
@@ -67,7 +68,7 @@ impl Follower {
             next,
             last: None,
             ready: VecDeque::new(),
-            window: 1,
+            window: WINDOW,
         }
     }
 
@@ -126,6 +127,7 @@ impl Follower {
     /// Fetches what comes next, a window of it when catching up; `false` when there is nothing yet.
     async fn fetch(&mut self) -> Result<bool, ChainError> {
         let Some(first) = self.checkpoint(self.next).await? else {
+            self.window = 1;
             return Ok(false);
         };
         self.ready.push_back(first);
@@ -239,6 +241,7 @@ impl Follower {
             at: checkpoint.summary().at(),
             events,
             to,
+            behind: self.window == WINDOW,
         })
     }
 

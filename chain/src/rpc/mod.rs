@@ -118,6 +118,8 @@ pub struct CheckpointEvents {
     pub events: Vec<(EventCursor, ChainEvent)>,
     /// Where to go on: after everything in this checkpoint.
     pub to: EventCursor,
+    /// Whether the chain was many checkpoints ahead when this one was read.
+    pub behind: bool,
 }
 
 /// The contract's events, complete and in order.

@@ -1,9 +1,9 @@
 //! Confirming: the node's signature that every sliver of its shards is on disk, or what is missing.
 
 use floe_chain::{blob::BlobState, id::ObjectId};
-use floe_codec::{Axis, BlobId, BlobLayout, SegmentIndex, ShardIndex};
+use floe_codec::{Axis, BlobId, SegmentIndex, ShardIndex};
 use floe_p2p::{
-    server::Answer,
+    server::{Answer, Call},
     wire::{
         Refusal, Status,
         message::{BlobStatus, ConfirmReply, GetBlobStatus, MissingSlivers, SegmentRange},
@@ -18,34 +18,39 @@ use crate::node::{CannotSign, Failed, Node};
 const LISTED: usize = 1024;
 
 impl NodeService {
+    /// Signs if everything of the blob is on disk, for the epoch of the call and its shards.
     pub(super) async fn confirm_blob(
         &self,
+        call: &Call,
         blob: BlobId,
         object: ObjectId,
     ) -> Answer<ConfirmReply> {
         let (layout, registration) = self.writable(&blob, &object)?;
-        let shards = self.node.shards();
-        let check = move |node: &Node| node.storage().has_all(&blob, &shards);
+        // One look for both: what is checked is what is signed.
+        let view = self.current(call)?;
+        let shards = view.shards().to_vec();
+        let check = move |node: &Node| {
+            let storage = node.storage();
+            let unknown = storage.missing_metadata(&blob, SegmentIndex(0), 1)?;
+            Ok::<_, IndexError>(unknown.is_empty() && storage.has_all(&blob, &shards)?)
+        };
         if self.node.blocking(check).await?.map_err(Failed::from)? {
             let signed = self
                 .node
-                .confirm(blob, object, &layout, registration.deletable);
+                .confirm(&view, blob, object, &layout, registration.deletable);
             return signed
                 .map(ConfirmReply::Confirmed)
                 .map_err(|cannot| match cannot {
                     CannotSign::Alarm => Refusal::internal(cannot.to_string()),
-                    CannotSign::NotAMember => Status::WrongEpoch {
-                        epoch: self.node.view().epoch,
-                    }
-                    .into(),
+                    CannotSign::NotAMember => Status::WrongEpoch { epoch: view.epoch }.into(),
                 });
         }
-        Ok(ConfirmReply::Missing(self.missing(blob, layout).await?))
+        Ok(ConfirmReply::Missing(self.missing(blob).await?))
     }
 
     pub(super) async fn blob_status(&self, request: GetBlobStatus) -> Answer<BlobStatus> {
         let blob = request.blob;
-        let Some((status, layout)) = self.node.blob(&blob)? else {
+        let Some((status, _)) = self.node.blob(&blob)? else {
             return Err(self.not_registered());
         };
         let state = match status {
@@ -57,16 +62,16 @@ impl NodeService {
         let missing = match request.object {
             Some(object) => {
                 self.writable(&blob, &object)?;
-                self.missing(blob, layout).await?
+                self.missing(blob).await?
             }
             None => MissingSlivers::default(),
         };
         Ok(BlobStatus { state, missing })
     }
 
-    async fn missing(&self, blob: BlobId, layout: BlobLayout) -> Answer<MissingSlivers> {
+    async fn missing(&self, blob: BlobId) -> Answer<MissingSlivers> {
         let shards = self.node.shards();
-        let list = move |node: &Node| missing(node, &blob, &layout, &shards);
+        let list = move |node: &Node| missing(node, &blob, &shards);
         Ok(self.node.blocking(list).await?.map_err(Failed::from)?)
     }
 }
@@ -74,21 +79,13 @@ impl NodeService {
 fn missing(
     node: &Node,
     blob: &BlobId,
-    layout: &BlobLayout,
     shards: &[ShardIndex],
 ) -> Result<MissingSlivers, IndexError> {
-    let mut metadata = Vec::new();
-    for segment in layout.segments() {
-        if node
-            .storage()
-            .get_metadata(blob, segment.index())?
-            .is_none()
-        {
-            metadata.push(segment.index());
-        }
-    }
+    let metadata = node
+        .storage()
+        .missing_metadata(blob, SegmentIndex(0), LISTED)?;
     let mut slivers = Vec::new();
-    let mut truncated = false;
+    let mut truncated = metadata.len() == LISTED;
     for &shard in shards {
         for axis in Axis::BOTH {
             let segments =
@@ -98,9 +95,8 @@ fn missing(
             slivers.extend(runs(&segments).into_iter().map(|run| (shard, axis, run)));
         }
     }
-    let mut metadata = runs(&metadata);
-    truncated |= metadata.len() > LISTED || slivers.len() > LISTED;
-    metadata.truncate(LISTED);
+    let metadata = runs(&metadata);
+    truncated |= slivers.len() > LISTED;
     slivers.truncate(LISTED);
     Ok(MissingSlivers {
         metadata: metadata.try_into().unwrap_or_default(),

@@ -38,6 +38,7 @@ pub(crate) use inconsistency::keep_proof;
 use crate::{
     control::Directory,
     node::{Failed, Node},
+    view::ChainView,
 };
 
 /// How soon a peer is told to come back when the disk has more to write than it can.
@@ -102,12 +103,12 @@ impl NodeService {
     }
 
     /// Writing and confirming are for the epoch that the node believes current.
-    fn check_epoch(&self, call: &Call) -> Answer<()> {
-        let epoch = self.node.view().epoch;
-        if call.epoch == epoch {
-            Ok(())
+    fn current(&self, call: &Call) -> Answer<ChainView> {
+        let view = self.node.view();
+        if call.epoch == view.epoch {
+            Ok(view)
         } else {
-            Err(Status::WrongEpoch { epoch }.into())
+            Err(Status::WrongEpoch { epoch: view.epoch }.into())
         }
     }
 
@@ -126,7 +127,7 @@ impl Service for NodeService {
         request: PutMetadata,
         payload: &mut Payload,
     ) -> Answer<()> {
-        self.check_epoch(call)?;
+        self.current(call)?;
         self.take_metadata(&request, payload).await
     }
 
@@ -136,8 +137,8 @@ impl Service for NodeService {
         request: PutSliver,
         payload: &mut Payload,
     ) -> Answer<PutSliverReply> {
-        self.check_epoch(call)?;
-        self.take_slivers(&request, payload).await
+        self.current(call)?;
+        self.take_slivers(call, &request, payload).await
     }
 
     async fn get_metadata(
@@ -167,8 +168,7 @@ impl Service for NodeService {
     }
 
     async fn confirm(&self, call: &Call, request: Confirm) -> Answer<ConfirmReply> {
-        self.check_epoch(call)?;
-        self.confirm_blob(request.blob, request.object).await
+        self.confirm_blob(call, request.blob, request.object).await
     }
 
     async fn put_inconsistency(
@@ -229,7 +229,8 @@ fn put_refusal(error: &PutError) -> Refusal {
         PutError::Invalid(_) => Status::Inconsistent.into(),
         PutError::DiskFull => Status::Full.into(),
         PutError::WrongShape { .. } => Refusal::bad_request(error.to_string()),
-        PutError::WrongShard(_) => Refusal::bad_request("the shard left during the request"),
+        // The shard left during the request: another try meets the new epoch.
+        PutError::WrongShard(_) => Refusal::busy(DISK_BUSY),
         PutError::Failed(_) => Failed(error.to_string()).into(),
     }
 }

@@ -8,7 +8,7 @@ use floe_codec::{
     Axis, BlobId, BlobLayout, SegmentIndex, SegmentMetadata, ShardIndex, SliverIndex,
 };
 use floe_p2p::{
-    server::{Answer, Items, Payload},
+    server::{Answer, Call, Items, Payload},
     wire::{
         ItemStatus, Refusal, Status,
         message::{ConfirmReply, GetSliver, PutSliver, PutSliverReply, SliverKey},
@@ -22,6 +22,7 @@ use crate::node::Node;
 impl NodeService {
     pub(super) async fn take_slivers(
         &self,
+        call: &Call,
         request: &PutSliver,
         payload: &mut Payload,
     ) -> Answer<PutSliverReply> {
@@ -58,7 +59,7 @@ impl NodeService {
         }
         slivers.await.map_err(|error| put_refusal(&error))?;
         let confirmation = self
-            .confirm_if(request.confirm, blob, request.object)
+            .confirm_if(request.confirm, call, blob, request.object)
             .await?;
         Ok(PutSliverReply { confirmation })
     }
@@ -67,13 +68,14 @@ impl NodeService {
     async fn confirm_if(
         &self,
         wanted: bool,
+        call: &Call,
         blob: BlobId,
         object: ObjectId,
     ) -> Answer<Option<floe_chain::certificate::Confirmation>> {
         if !wanted {
             return Ok(None);
         }
-        match self.confirm_blob(blob, object).await? {
+        match self.confirm_blob(call, blob, object).await? {
             ConfirmReply::Confirmed(confirmation) => Ok(Some(confirmation)),
             ConfirmReply::Missing(_) => Ok(None),
         }

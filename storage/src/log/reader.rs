@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{
     Location,
-    record::{HEADER_SIZE, RecordDamage, verify_record},
+    record::{HEADER_SIZE, RecordDamage, is_unreadable, verify_record},
     volume::VolumeId,
 };
 use crate::{
@@ -58,6 +58,7 @@ impl VolumeReader {
                 io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => {
                     RecordError::Damaged(RecordDamage::Truncated)
                 }
+                _ if is_unreadable(&error) => RecordError::Damaged(RecordDamage::Unreadable),
                 _ => RecordError::Io(error),
             })?;
         verify_record(key, &record)?;

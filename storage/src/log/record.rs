@@ -2,7 +2,7 @@
 //!
 //! Pure: no files. A record says by itself what it is, so the index can be rebuilt from volumes.
 
-use std::sync::LazyLock;
+use std::{io, sync::LazyLock};
 
 use floe_codec::{BlobId, SegmentIndex, ShardIndex};
 
@@ -55,6 +55,16 @@ pub enum RecordDamage {
     /// The sliver's bytes are not those that were written.
     #[error("the sliver's checksum differs")]
     Sliver,
+    /// The disk reports an error where the record lies.
+    #[error("the disk cannot read the record")]
+    Unreadable,
+}
+
+/// Whether the medium itself cannot give back the bytes (EIO): another try does not help, and a copy
+/// from elsewhere does. Any other error is this machine's of the moment.
+pub(crate) fn is_unreadable(error: &io::Error) -> bool {
+    const EIO: i32 = 5;
+    error.raw_os_error() == Some(EIO)
 }
 
 fn checksum<const N: usize>(bytes: &[u8]) -> [u8; N] {

@@ -7,7 +7,7 @@ use std::{
 
 use floe_codec::ShardIndex;
 
-use super::record::{HEADER_SIZE, MAGIC, RecordHeader};
+use super::record::{HEADER_SIZE, MAGIC, RecordHeader, is_unreadable};
 use crate::backend::{File, FileName};
 
 /// Bytes before the first record.
@@ -116,7 +116,10 @@ impl Scan {
         while let Some((offset, header)) = self.next_header()? {
             let mut sliver = vec![0; header.length as usize];
             let at = offset + HEADER_SIZE as u64;
-            self.file.read_exact_at(at, &mut sliver)?;
+            match self.file.read_exact_at(at, &mut sliver) {
+                Err(error) if is_unreadable(&error) => continue,
+                read => read?,
+            }
             if header.verify(&sliver).is_ok() {
                 return Ok(Some((offset, header)));
             }
@@ -137,13 +140,17 @@ impl Scan {
         Ok(None)
     }
 
-    /// `None` if no record fits any more, `Some(None)` if there is none at `offset`.
+    /// `None` if no record fits any more, `Some(None)` if there is none at `offset`, or none that the
+    /// disk can read.
     fn header_at(&self, offset: u64) -> io::Result<Option<Option<RecordHeader>>> {
         if offset + HEADER_SIZE as u64 > self.end {
             return Ok(None);
         }
         let mut bytes = [0; HEADER_SIZE];
-        self.file.read_exact_at(offset, &mut bytes)?;
+        match self.file.read_exact_at(offset, &mut bytes) {
+            Err(error) if is_unreadable(&error) => return Ok(Some(None)),
+            read => read?,
+        }
         let header = RecordHeader::decode(&bytes).ok();
         Ok(Some(header.filter(|header| {
             offset + header.record_size() <= self.end
@@ -156,7 +163,10 @@ impl Scan {
         while offset + HEADER_SIZE as u64 <= self.end {
             let rest = usize::try_from(self.end - offset).unwrap_or(usize::MAX);
             let window = &mut window[..rest.min(SEARCH_WINDOW)];
-            self.file.read_exact_at(offset, window)?;
+            match self.file.read_exact_at(offset, window) {
+                Err(error) if is_unreadable(&error) => window.fill(0),
+                read => read?,
+            }
             if let Some(at) = window.windows(MAGIC.len()).position(|four| four == MAGIC) {
                 return Ok(offset + at as u64);
             }

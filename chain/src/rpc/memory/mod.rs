@@ -171,6 +171,7 @@ impl MemoryChain {
             at: record.at,
             events,
             to,
+            behind: false,
         })
     }
 }
