@@ -167,6 +167,9 @@ pub fn serve(
             let token = supervisor.token();
             let (control, task) = control::start(node, parts, directory, data, proved, token)?;
             supervisor.start("control", task);
+            // Whoever cannot take the data plane's QUIC asks over the control plane's connections.
+            plane
+                .serve_also(Arc::clone(control.plane().data_transport()) as Arc<dyn DataTransport>);
             Some(control)
         }
         None => None,

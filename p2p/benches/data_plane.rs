@@ -3,7 +3,7 @@
 //!
 //! `cargo bench -p floe-p2p --bench data_plane`
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::cast_precision_loss,

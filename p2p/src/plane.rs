@@ -85,6 +85,17 @@ impl<S: Service> DataPlane<S> {
         }
     }
 
+    /// Answers on another transport as well, with the same service within the same limits. Its peers
+    /// keep the class they came with, and are not asked through it. Ends with the transport.
+    pub fn serve_also(&self, transport: Arc<dyn DataTransport>) {
+        let (server, connections) = (Arc::clone(&self.server), self.connections.clone());
+        self.tasks.spawn(async move {
+            while let Some(connection) = transport.accept().await {
+                connections.spawn(Arc::clone(&server).serve(connection));
+            }
+        });
+    }
+
     /// The asking side; cheap to clone.
     #[must_use]
     pub const fn client(&self) -> &DataClient {

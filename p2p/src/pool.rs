@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::{BoxFuture, ready};
 use tokio::{
     sync::{Semaphore, mpsc},
     time::Instant,
@@ -23,6 +24,11 @@ use crate::{
 pub trait Resolve: Send + Sync + 'static {
     /// Where to try, given what the caller knows.
     fn resolve(&self, to: &PeerAddress) -> PeerAddress;
+
+    /// Looks for a peer that did not answer at any address of `tried`; `None` if no other is found.
+    fn search<'a>(&'a self, _tried: &'a PeerAddress) -> BoxFuture<'a, Option<PeerAddress>> {
+        Box::pin(ready(None))
+    }
 }
 
 /// The connections of a data plane.
@@ -99,8 +105,7 @@ impl Pool {
             return Err(failure.error.clone());
         }
         let _permit = self.dials.acquire().await.map_err(|_| DialError::Closed)?;
-        let resolved = self.resolve.as_ref().map(|book| book.resolve(to));
-        match self.transport.dial(resolved.as_ref().unwrap_or(to)).await {
+        match self.dial(to).await {
             Ok(connection) => Ok((self.add(connection), false)),
             Err(error) => {
                 let at = Instant::now();
@@ -110,6 +115,22 @@ impl Pool {
                 });
                 Err(error)
             }
+        }
+    }
+
+    /// Dials where the peer should be, and once more where it is found if that is elsewhere.
+    async fn dial(&self, to: &PeerAddress) -> Result<Arc<dyn Connection>, DialError> {
+        let Some(book) = &self.resolve else {
+            return self.transport.dial(to).await;
+        };
+        let tried = book.resolve(to);
+        let error = match self.transport.dial(&tried).await {
+            Err(error) if error != DialError::Closed => error,
+            result => return result,
+        };
+        match book.search(&tried).await {
+            Some(found) => self.transport.dial(&found).await,
+            None => Err(error),
         }
     }
 

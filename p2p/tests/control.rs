@@ -1,11 +1,7 @@
 //! The control plane over real sockets: peers that know one bootstrap find each other, hear news, and
 //! shut out who lies.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,11 +1,7 @@
 //! Every message of the control plane: golden bytes that never change, codecs that are total and
 //! canonical, a judge that takes any bytes.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod codecs;
 mod gossip;
@@ -15,8 +11,11 @@ use std::fmt::Write;
 use codecs::all_codecs;
 use floe_chain::{
     certificate::{Collector, Confirmation},
+    committee::{Candidate, Committee, MemberIndex},
     epoch::{ChainTime, Epoch},
     event::EventCursor,
+    id::NodeId,
+    keys::BlsSecretKey,
     statement::{Handover, Statement},
 };
 use floe_codec::{BlobId, ByAxis, SegmentIndex, ShardIndex};
@@ -24,8 +23,10 @@ use floe_p2p::control::{
     inventory::{Held, InventorySummary, ShardSummary, VerifiedInventory},
     news::{CommitteeNews, InconsistencyNotice},
     record::{NodeRecord, VerifiedRecord},
-    request::{ControlAnswer, ControlRequest, NamedCommittee, PeerKey},
+    request::{ControlAnswer, ControlRequest, MAX_ANSWER, MAX_REQUEST, NamedCommittee, PeerKey},
+    topic::Topic,
 };
+use floe_p2p::identity::Identity;
 use gossip::{NETWORK, NOW, bls, committee, identity, judge_anything, node};
 use proptest::prelude::*;
 use serde::Serialize;
@@ -166,6 +167,116 @@ fn what_is_signed_verifies_as_it_travels() {
     let again: floe_p2p::control::record::SignedRecord = bcs::from_bytes(&bytes).unwrap();
     let later = ChainTime::from_ms(NOW.as_ms() + 1);
     assert_eq!(again.verify(NETWORK, later), Ok(record));
+}
+
+/// A thousand members, each with one shard of a thousand.
+fn thousand(epoch: u32) -> Committee {
+    let candidates = (0..1_000_u16).map(|n| Candidate {
+        node: thousandth(n),
+        bls_key: BlsSecretKey::from_seed(thousandth(n).as_bytes()).public(),
+        identity: Identity::from_seed(*thousandth(n).as_bytes()).public_key(),
+    });
+    let owners = (0..1_000).map(MemberIndex::new).collect();
+    Committee::new(
+        Epoch::new(epoch),
+        NOW,
+        3_600_000,
+        candidates.collect(),
+        owners,
+    )
+    .unwrap()
+}
+
+fn thousandth(n: u16) -> NodeId {
+    let mut bytes = [0; 32];
+    bytes[..2].copy_from_slice(&n.to_be_bytes());
+    NodeId::from_bytes(bytes)
+}
+
+#[test]
+fn every_message_of_a_network_of_a_thousand_fits() {
+    fn size(value: &impl Serialize) -> usize {
+        bcs::to_bytes(value).unwrap().len()
+    }
+    let (by, next) = (thousand(7), thousand(8));
+    let body = Handover::to(&next);
+    let statement = Statement {
+        network: NETWORK,
+        epoch: Epoch::new(7),
+        body,
+    };
+    let sign = |n| {
+        let key = BlsSecretKey::from_seed(thousandth(n).as_bytes());
+        Confirmation::sign(thousandth(n), statement.clone(), &key)
+    };
+    let mut collector = Collector::new(NETWORK, &by, body);
+    let signatures: Vec<_> = (0..1_000).map(sign).collect();
+    // The last ones, so that the bitmap is as long as it gets.
+    for signature in &signatures[333..] {
+        collector.add(signature).unwrap();
+    }
+    let certificate = collector.certificate().unwrap().into_unverified();
+
+    // One node that holds all shards and has as many and as long addresses as it may.
+    let held = Held {
+        complete_up_to: u64::MAX,
+        missing: u64::MAX,
+    };
+    let shards = (0..1_000).map(|shard| ShardSummary {
+        shard: ShardIndex(shard),
+        held: ByAxis {
+            primary: held,
+            secondary: held,
+        },
+    });
+    let mut summary = (*inventory()).clone();
+    summary.shards = shards.collect::<Vec<_>>().try_into().unwrap();
+    let name = format!("{}.example", "a".repeat(60));
+    let mut place = (*record()).clone();
+    place.data = vec![format!("{name}:65535").parse().unwrap(); 8]
+        .try_into()
+        .unwrap();
+    let control = format!("/dns6/{name}/udp/65535/quic-v1");
+    place.control = vec![control.parse().unwrap(); 8].try_into().unwrap();
+    let place = VerifiedRecord::sign(place, &identity(1));
+
+    let gossip = [
+        ("record", size(place.signed())),
+        (
+            "inventory",
+            size(VerifiedInventory::sign(summary, &identity(1)).signed()),
+        ),
+        (
+            "signature",
+            size(&CommitteeNews::Signature(signatures[999].clone())),
+        ),
+        (
+            "certificate",
+            size(&CommitteeNews::Certificate(certificate.clone())),
+        ),
+    ];
+    for (what, bytes) in gossip {
+        assert!(bytes <= Topic::MAX_SIZE, "{what}: {bytes} bytes");
+    }
+    let later = ChainTime::from_ms(NOW.as_ms() + 1);
+    assert!(place.signed().clone().verify(NETWORK, later).is_ok());
+    let named = NamedCommittee {
+        committee: next,
+        handover: Some(certificate),
+    };
+    let answers = [
+        ("committee", ControlAnswer::Committee(Box::new(named))),
+        (
+            "signatures",
+            ControlAnswer::Signatures(signatures.try_into().unwrap()),
+        ),
+    ];
+    for (what, answer) in answers {
+        let bytes = size(&answer);
+        assert!(bytes <= MAX_ANSWER, "{what}: {bytes} bytes");
+    }
+    let keys = vec![PeerKey::of(&identity(1).peer_id()).unwrap(); 256];
+    assert!(size(&ControlRequest::Records(keys.try_into().unwrap())) <= MAX_REQUEST);
 }
 
 proptest! {

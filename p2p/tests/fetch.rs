@@ -1,6 +1,6 @@
 //! The k-of-n planner against a simulated population of peers, in virtual time, by seed.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test stops at the first surprise"

@@ -1,11 +1,7 @@
 //! Peers that lie about who they are or break the protocol: refused with a reason, and nobody else
 //! notices.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod world;
 

@@ -1,10 +1,6 @@
 //! Two peers over the simulated network, in virtual time: what takes minutes there takes none here.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod world;
 

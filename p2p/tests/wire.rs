@@ -1,10 +1,6 @@
 //! Every message: golden bytes that never change, and codecs that are total and canonical.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod codecs;
 

@@ -16,6 +16,7 @@ use super::{
     request,
     settings::{ControlSettings, Role},
     store::NodeRecordStore,
+    streams::Streams,
     topic::Topic,
 };
 use crate::identity::Identity;
@@ -51,6 +52,7 @@ pub(super) struct Behaviour {
     pub(super) kad: kad::Behaviour<NodeRecordStore>,
     pub(super) gossip: gossipsub::Behaviour,
     pub(super) requests: request_response::Behaviour<ControlCodec>,
+    pub(super) streams: Streams,
     relay: Toggle<relay::Behaviour>,
     relay_client: relay::client::Behaviour,
     dcutr: Toggle<dcutr::Behaviour>,
@@ -64,6 +66,7 @@ impl Behaviour {
         network: NetworkId,
         settings: &ControlSettings,
         relay_client: relay::client::Behaviour,
+        streams: Streams,
     ) -> Result<Self, String> {
         let peer = identity.peer_id();
         let node = settings.role == Role::Node;
@@ -105,6 +108,7 @@ impl Behaviour {
                 [(protocol, support)],
                 requests,
             ),
+            streams,
             relay: node
                 .then(|| relay::Behaviour::new(peer, relay::Config::default()))
                 .into(),
@@ -134,12 +138,8 @@ fn kad_config() -> kad::Config {
 }
 
 /// Messages are validated elsewhere, and passed on only then.
-fn gossip(
-    identity: &Identity,
-    network: NetworkId,
-    settings: &ControlSettings,
-) -> Result<gossipsub::Behaviour, String> {
-    let config = gossipsub::ConfigBuilder::default()
+pub(super) fn gossip_config() -> gossipsub::Config {
+    gossipsub::ConfigBuilder::default()
         .validation_mode(gossipsub::ValidationMode::Strict)
         .validate_messages()
         .max_transmit_size(Topic::MAX_SIZE + ENVELOPE)
@@ -153,8 +153,18 @@ fn gossip(
         })
         .history_length(12)
         .flood_publish(false)
+        .gossip_factor(GOSSIP_FACTOR)
         .build()
-        .map_err(|error| error.to_string())?;
+        .expect("constants that agree with each other")
+}
+
+/// Gossip of a deployment, subscribed to what this peer needs to hear.
+fn gossip(
+    identity: &Identity,
+    network: NetworkId,
+    settings: &ControlSettings,
+) -> Result<gossipsub::Behaviour, String> {
+    let config = gossip_config();
     let authenticity = gossipsub::MessageAuthenticity::Signed(identity.keypair().clone());
     let mut gossip = gossipsub::Behaviour::new(authenticity, config)?;
     let topics: &[Topic] = match settings.role {
@@ -179,6 +189,9 @@ fn gossip(
     Ok(gossip)
 }
 
+/// Share of the peers outside the mesh that are told what was heard, beyond the least number: all members
+/// are connected with each other, and with the usual quarter these lists would be most of the traffic.
+const GOSSIP_FACTOR: f64 = 0.02;
 /// What gossipsub adds to a message: topic, author, key, signature, sequence number.
 const ENVELOPE: usize = 1 << 10;
 

@@ -9,6 +9,7 @@ pub mod book;
 mod check;
 mod codec;
 mod discover;
+mod events;
 pub mod inventory;
 pub mod judge;
 pub mod mesh;
@@ -24,10 +25,13 @@ pub mod score;
 pub mod settings;
 pub mod signed;
 mod store;
+pub(crate) mod streams;
 mod swarm;
 #[cfg(test)]
 mod testing;
 pub mod topic;
 mod transport;
+#[cfg(test)]
+mod volume;
 
 pub use libp2p::{Multiaddr, multiaddr::Protocol};

@@ -22,7 +22,8 @@ use super::{
     request::{ControlAnswer, ControlRequest},
     respond::{Respond, answer},
     score::Fault,
-    settings::ControlSettings,
+    settings::{ControlSettings, Role},
+    streams::{Opener, Streams},
     swarm::{Command, State, SwarmTask},
     topic::Topic,
     transport::transport,
@@ -30,6 +31,7 @@ use super::{
 use crate::{
     client::DataClient,
     identity::{Identity, PeerId},
+    transport::libp2p::StreamTransport,
 };
 
 /// A running control plane; cheap to clone. It runs until [`ControlPlane::shutdown`].
@@ -42,6 +44,7 @@ pub struct ControlPlane {
     connected: watch::Receiver<Vec<PeerId>>,
     listening: watch::Receiver<Vec<Multiaddr>>,
     metrics: Arc<Metrics>,
+    streams: Arc<StreamTransport>,
     tasks: TaskTracker,
     token: CancellationToken,
 }
@@ -93,6 +96,8 @@ const COMMANDS: usize = 1_024;
 const TO_CHECK: usize = 256;
 /// Requests waiting to be answered.
 const TO_ANSWER: usize = 128;
+/// Streams of the data protocol waiting to be sorted by peer.
+const STREAMS: usize = 256;
 /// News waiting for whoever started the plane.
 const NEWS: usize = 256;
 /// How long a connection on which nothing is said is kept, unless it is a member's.
@@ -113,7 +118,10 @@ impl ControlPlane {
     ) -> Result<(Self, mpsc::Receiver<News>), StartError> {
         let local = identity.peer_id();
         let (transport, relay) = transport(identity)?;
-        let behaviour = Behaviour::new(identity, book.network(), settings, relay)
+        let (incoming, streams) = mpsc::channel(STREAMS);
+        let served = (settings.role == Role::Node).then_some(incoming);
+        let streamed = Streams::new(served);
+        let behaviour = Behaviour::new(identity, book.network(), settings, relay, streamed)
             .map_err(StartError::Settings)?;
         let config = swarm::Config::with_tokio_executor()
             .with_idle_connection_timeout(IDLE)
@@ -138,6 +146,8 @@ impl ControlPlane {
         let (connected_sender, connected) = watch::channel(Vec::new());
         let (listening_sender, listening) = watch::channel(Vec::new());
         let committees = watch::Sender::new(Vec::new());
+        let opener = Opener::new(commands.clone());
+        let (streamed, sorter) = StreamTransport::new(local, opener, connected.clone(), streams);
         let checker = Checker {
             judge: Judge::new(book.network()),
             book: Arc::clone(&book),
@@ -167,6 +177,7 @@ impl ControlPlane {
             connected: connected.clone(),
             listening,
             metrics,
+            streams: Arc::new(streamed),
             tasks: TaskTracker::new(),
             token: CancellationToken::new(),
         };
@@ -179,6 +190,7 @@ impl ControlPlane {
         };
         plane.tasks.spawn(task.run(token.clone()));
         until_closed(Box::pin(checker.run()));
+        until_closed(Box::pin(sorter.run()));
         until_closed(Box::pin(answer(
             local,
             Arc::clone(&book),
@@ -213,6 +225,12 @@ impl ControlPlane {
     #[must_use]
     pub const fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// The data protocol over streams of this plane's connections.
+    #[must_use]
+    pub const fn data_transport(&self) -> &Arc<StreamTransport> {
+        &self.streams
     }
 
     /// The peers connected now, and later changes.

@@ -1,22 +1,17 @@
-//! The task that owns the swarm. It routes and nothing else: no decoding, no signatures, no disk, no
-//! waiting. Work goes to bounded queues; what finds one full is refused and counted.
+//! The task that owns the swarm, and what it is told to do. It routes and nothing else: no decoding, no
+//! signatures, no disk, no waiting.
 
 use std::{
     collections::{HashMap, HashSet},
-    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
 
 use futures::StreamExt;
 use libp2p::{
-    Multiaddr, Swarm, autonat, gossipsub, identify, kad,
-    multiaddr::Protocol,
-    request_response::{self, OutboundRequestId, ResponseChannel},
-    swarm::{
-        SwarmEvent,
-        dial_opts::{DialOpts, PeerCondition},
-    },
+    Multiaddr, Swarm, gossipsub, kad,
+    request_response::{OutboundRequestId, ResponseChannel},
+    swarm::dial_opts::{DialOpts, PeerCondition},
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -25,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    behaviour::{Behaviour, BehaviourEvent, KAD, ident},
+    behaviour::{Behaviour, ident},
     book::AddressBook,
     check::Checkable,
     mesh::Mesh,
@@ -33,13 +28,14 @@ use super::{
     plane::AskError,
     quota::Quota,
     record::VerifiedRecord,
-    request::{self, ControlAnswer, ControlRequest},
+    request::{ControlAnswer, ControlRequest},
     respond::Asked,
     score::{Fault, Scores},
-    store::{is_plausible, key_of},
+    store::key_of,
+    streams::Opened,
     topic::Topic,
 };
-use crate::{identity::PeerId, wire::Bounded};
+use crate::identity::PeerId;
 
 /// What the swarm is told to do.
 #[derive(Debug)]
@@ -75,6 +71,13 @@ pub(super) enum Command {
     Fault { peer: PeerId, fault: Fault },
     /// A peer's new address is known.
     Moved(PeerId),
+    /// Dial a peer of the book now; the answer says whether there is an address.
+    Connect {
+        peer: PeerId,
+        reply: oneshot::Sender<bool>,
+    },
+    /// Open a stream of the data protocol.
+    Open { peer: PeerId, opened: Opened },
 }
 
 /// Between two looks at who is to be dialled and whose ban is over.
@@ -85,8 +88,6 @@ const FEW: usize = 4;
 const REQUESTS: (u32, u32) = (16, 64);
 /// Gossip messages a peer may pass on: per second, and at once.
 const GOSSIP: (u32, u32) = (100, 1_000);
-/// Addresses taken from one peer's identify message.
-const ADDRESSES: usize = 8;
 /// When a node's record goes into the table again after it was written; the last one repeats.
 const ANNOUNCE_AFTER: [Duration; 4] = [
     Duration::from_secs(2),
@@ -113,12 +114,13 @@ pub(super) struct SwarmTask {
 pub(super) struct State {
     mesh: Mesh,
     scores: Scores,
-    requests: Quota,
-    gossip: Quota,
-    waiting: HashMap<OutboundRequestId, oneshot::Sender<Result<ControlAnswer, AskError>>>,
-    topics: HashMap<gossipsub::TopicHash, Topic>,
+    pub(super) requests: Quota,
+    pub(super) gossip: Quota,
+    pub(super) waiting:
+        HashMap<OutboundRequestId, oneshot::Sender<Result<ControlAnswer, AskError>>>,
+    pub(super) topics: HashMap<gossipsub::TopicHash, Topic>,
     announced: Option<(kad::Record, usize, Instant)>,
-    greeted: HashSet<PeerId>,
+    pub(super) greeted: HashSet<PeerId>,
 }
 
 impl State {
@@ -193,6 +195,14 @@ impl SwarmTask {
             }
             Command::Fault { peer, fault } => self.fault(peer, fault),
             Command::Moved(peer) => self.state.mesh.moved(&peer),
+            Command::Connect { peer, reply } => {
+                let known = !self.book.control(&peer).is_empty();
+                if known {
+                    self.dial_peer(peer);
+                }
+                let _ = reply.send(known);
+            }
+            Command::Open { peer, opened } => self.swarm.behaviour_mut().streams.open(peer, opened),
         }
     }
 
@@ -269,7 +279,7 @@ impl SwarmTask {
         behaviour.protect.set(members);
     }
 
-    fn fault(&mut self, peer: PeerId, fault: Fault) {
+    pub(super) fn fault(&mut self, peer: PeerId, fault: Fault) {
         let (now, member) = (Instant::now(), self.book.is_member(&peer));
         self.metrics.fault(fault);
         let ban = self.state.scores.fault(peer, fault, member, now);
@@ -317,262 +327,17 @@ impl SwarmTask {
             .mesh
             .due(local, &wanted, |peer| swarm.is_connected(peer), now);
         for peer in due {
-            let options = DialOpts::peer_id(peer)
-                .addresses(self.book.control(&peer))
-                .condition(PeerCondition::DisconnectedAndNotDialing)
-                .build();
-            if let Err(error) = self.swarm.dial(options) {
-                tracing::debug!(%peer, %error, "not dialled");
-            }
+            self.dial_peer(peer);
         }
     }
 
-    fn event(&mut self, event: SwarmEvent<BehaviourEvent>) {
-        match event {
-            SwarmEvent::Behaviour(event) => self.behaviour_event(event),
-            SwarmEvent::NewListenAddr { address, .. } => {
-                tracing::info!(%address, "the control plane listens");
-                if self.acceptable(&address) {
-                    self.swarm.add_external_address(address.clone());
-                }
-                self.listening.send_modify(|all| all.push(address));
-            }
-            SwarmEvent::ConnectionEstablished {
-                peer_id,
-                num_established,
-                ..
-            } if num_established.get() == 1 => {
-                self.connected.send_modify(|all| all.push(peer_id));
-            }
-            SwarmEvent::ConnectionClosed {
-                peer_id,
-                num_established: 0,
-                ..
-            } => {
-                self.state.greeted.remove(&peer_id);
-                self.connected
-                    .send_modify(|all| all.retain(|peer| *peer != peer_id));
-            }
-            SwarmEvent::OutgoingConnectionError {
-                peer_id: Some(peer),
-                error,
-                ..
-            } => {
-                tracing::debug!(%peer, %error, "dial failed");
-            }
-            _ => {}
+    fn dial_peer(&mut self, peer: PeerId) {
+        let options = DialOpts::peer_id(peer)
+            .addresses(self.book.control(&peer))
+            .condition(PeerCondition::DisconnectedAndNotDialing)
+            .build();
+        if let Err(error) = self.swarm.dial(options) {
+            tracing::debug!(%peer, %error, "not dialled");
         }
-    }
-
-    fn behaviour_event(&mut self, event: BehaviourEvent) {
-        match event {
-            BehaviourEvent::Gossip(gossipsub::Event::Message {
-                propagation_source,
-                message_id,
-                message,
-            }) => self.heard(propagation_source, message_id, message),
-            BehaviourEvent::Requests(event) => self.request_event(event),
-            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
-                self.identified(peer_id, &info);
-            }
-            BehaviourEvent::Kad(event) => self.kad_event(event),
-            BehaviourEvent::AutonatClient(autonat::v2::client::Event {
-                tested_addr,
-                result,
-                ..
-            }) => {
-                let reachable = result.is_ok();
-                tracing::debug!(address = %tested_addr, reachable, "address tested from outside");
-            }
-            _ => {}
-        }
-    }
-
-    fn heard(&mut self, source: PeerId, id: gossipsub::MessageId, message: gossipsub::Message) {
-        use gossipsub::MessageAcceptance::Ignore;
-        let topic = self.state.topics.get(&message.topic).copied();
-        let within = self.state.gossip.take(source, Instant::now());
-        let refused = match (topic, message.source) {
-            (Some(topic), Some(publisher)) if within => {
-                let (id, data) = (id.clone(), message.data);
-                let item = Checkable::Gossip {
-                    topic,
-                    source,
-                    publisher,
-                    id,
-                    data,
-                };
-                !self.hand_to_check(item)
-            }
-            _ => true,
-        };
-        if refused {
-            let gossip = &mut self.swarm.behaviour_mut().gossip;
-            gossip.report_message_validation_result(&id, &source, Ignore);
-        }
-        if !within {
-            self.fault(source, Fault::Flooding);
-        }
-    }
-
-    fn hand_to_check(&self, item: Checkable) -> bool {
-        let taken = self.check.try_send(item).is_ok();
-        if !taken {
-            self.metrics.saturated("check");
-        }
-        taken
-    }
-
-    fn request_event(&mut self, event: request_response::Event<ControlRequest, ControlAnswer>) {
-        use request_response::{Event, Message, OutboundFailure};
-        match event {
-            Event::Message {
-                peer,
-                message:
-                    Message::Request {
-                        request, channel, ..
-                    },
-                ..
-            } => {
-                let within = self.state.requests.take(peer, Instant::now());
-                if !within {
-                    self.fault(peer, Fault::Flooding);
-                } else if let Err(full) = self.asked.try_send(Asked { request, channel }) {
-                    self.metrics.saturated("requests");
-                    let Asked { channel, .. } = full.into_inner();
-                    let answer = ControlAnswer::Busy;
-                    let _ = self
-                        .swarm
-                        .behaviour_mut()
-                        .requests
-                        .send_response(channel, answer);
-                }
-            }
-            Event::Message {
-                peer,
-                message:
-                    Message::Response {
-                        request_id,
-                        response,
-                    },
-                ..
-            } => {
-                match self.state.waiting.remove(&request_id) {
-                    Some(reply) => {
-                        let _ = reply.send(Ok(response));
-                    }
-                    // Nobody waits for greetings but the book.
-                    None => {
-                        if let ControlAnswer::Records(records) = response {
-                            let records = records.into_inner();
-                            self.hand_to_check(Checkable::Records {
-                                from: peer,
-                                records,
-                            });
-                        }
-                    }
-                }
-            }
-            Event::OutboundFailure {
-                peer,
-                request_id,
-                error,
-                ..
-            } => {
-                let malformed = matches!(&error, OutboundFailure::Io(error)
-                    if error.kind() == std::io::ErrorKind::InvalidData);
-                match error {
-                    _ if malformed => self.fault(peer, Fault::Malformed),
-                    OutboundFailure::Timeout => self.fault(peer, Fault::Unanswered),
-                    _ => {}
-                }
-                if let Some(reply) = self.state.waiting.remove(&request_id) {
-                    let why = error.to_string();
-                    let _ = reply.send(Err(AskError::Failed { peer, why }));
-                }
-            }
-            Event::InboundFailure { peer, error, .. } => {
-                if let request_response::InboundFailure::Io(error) = error
-                    && error.kind() == std::io::ErrorKind::InvalidData
-                {
-                    self.fault(peer, Fault::Malformed);
-                }
-            }
-            Event::ResponseSent { .. } => {}
-        }
-    }
-
-    fn identified(&mut self, peer: PeerId, info: &identify::Info) {
-        if info.protocols.contains(&KAD) {
-            for address in info.listen_addrs.iter().take(ADDRESSES) {
-                if self.acceptable(address) {
-                    let kad = &mut self.swarm.behaviour_mut().kad;
-                    kad.add_address(&peer, address.clone());
-                }
-            }
-        }
-        let answers = info
-            .protocols
-            .iter()
-            .any(|p| p.as_ref() == request::PROTOCOL);
-        if answers && self.state.greeted.insert(peer) {
-            let own = ControlRequest::Records(Bounded::default());
-            self.swarm.behaviour_mut().requests.send_request(&peer, own);
-        }
-    }
-
-    fn kad_event(&mut self, event: kad::Event) {
-        match event {
-            kad::Event::InboundRequest {
-                request:
-                    kad::InboundRequest::PutRecord {
-                        source,
-                        record: Some(record),
-                        ..
-                    },
-            } => {
-                if !is_plausible(&record.key, &record.value) {
-                    self.fault(source, Fault::Malformed);
-                } else if self.state.requests.take(source, Instant::now()) {
-                    self.hand_to_check(Checkable::Put {
-                        from: source,
-                        record,
-                    });
-                } else {
-                    self.fault(source, Fault::Flooding);
-                }
-            }
-            kad::Event::OutboundQueryProgressed {
-                result: kad::QueryResult::GetRecord(Ok(kad::GetRecordOk::FoundRecord(found))),
-                ..
-            } => {
-                let kad::PeerRecord { peer: from, record } = found;
-                self.hand_to_check(Checkable::Found { from, record });
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether an address that somebody names may be dialled: private ones only at home.
-    fn acceptable(&self, address: &Multiaddr) -> bool {
-        match address.iter().next() {
-            Some(Protocol::Ip4(ip)) => self.is_reachable(ip.into()),
-            Some(Protocol::Ip6(ip)) => self.is_reachable(ip.into()),
-            Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_)) => true,
-            _ => false,
-        }
-    }
-
-    fn is_reachable(&self, ip: IpAddr) -> bool {
-        if ip.is_unspecified() || ip.is_multicast() {
-            return false;
-        }
-        let private = match ip {
-            IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-            IpAddr::V6(ip) => {
-                ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
-            }
-        };
-        self.local_network || !private
     }
 }

@@ -1,10 +1,13 @@
 //! How bytes travel between two peers: the traits every data transport implements.
 //!
 //! A transport proves who the other side is and carries streams; it knows no message. [`quic`] is
-//! the network, [`sim`] a simulated one for tests.
+//! the network, [`libp2p`] the way in for whoever cannot take it, [`sim`] a simulated one for tests.
 
+mod credit;
 mod stream;
 
+pub mod fallback;
+pub mod libp2p;
 pub mod quic;
 pub mod sim;
 
@@ -59,9 +62,6 @@ pub trait Connection: Send + Sync + fmt::Debug + 'static {
     /// Sets how many streams the peer may have open and how many unread bytes it may have in
     /// flight on this connection.
     fn grant(&self, credit: Credit);
-
-    /// The current estimate of the round trip.
-    fn rtt(&self) -> Duration;
 
     /// Why the connection is over; `None` while it lives.
     fn close_reason(&self) -> Option<StreamError>;

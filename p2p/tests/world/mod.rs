@@ -49,6 +49,10 @@ pub const SLIVER: u32 = 100_000;
 /// And every segment's metadata this one.
 pub const METADATA: u32 = 640;
 
+pub const NETWORK: NetworkId = NetworkId {
+    chain: ChainId::from_bytes([2; 32]),
+    system: SystemId::from_bytes([3; 32]),
+};
 pub const BLOB: BlobId = BlobId::from_bytes([0xb1; 32]);
 pub const OBJECT: ObjectId = ObjectId::from_bytes([0x0b; 32]);
 
@@ -218,10 +222,7 @@ impl Service for MemoryService {
     async fn get_node_info(&self, call: &Call, _request: GetNodeInfo) -> Answer<NodeInfo> {
         Ok(NodeInfo {
             node: NodeId::from_bytes([1; 32]),
-            network: NetworkId {
-                chain: ChainId::from_bytes([2; 32]),
-                system: SystemId::from_bytes([3; 32]),
-            },
+            network: NETWORK,
             epoch: call.epoch,
             cursor: EventCursor::START,
             software: "floe-test/0".to_owned(),

@@ -1,6 +1,6 @@
 //! One QUIC connection whose peer is proven.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use futures::future::BoxFuture;
 use quinn::VarInt;
@@ -47,10 +47,6 @@ impl Connection for QuicConnection {
         if self.side() == Side::Listener {
             self.inner.set_receive_window(credit.window.into());
         }
-    }
-
-    fn rtt(&self) -> Duration {
-        self.inner.rtt()
     }
 
     fn close_reason(&self) -> Option<StreamError> {

@@ -1,24 +1,19 @@
 //! A simulated connection: two ends that hand each other streams.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Arc};
 
 use futures::future::BoxFuture;
 use tokio::{
-    sync::{Semaphore, mpsc, watch},
+    sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
 
 use super::{SimNetwork, pipe};
 use crate::{
     identity::PeerId,
-    transport::{Connection, Credit, RecvStream, SendStream, Side, StreamError},
+    transport::{
+        Connection, Credit, RecvStream, SendStream, Side, StreamError, credit::StreamCredit,
+    },
     wire::CloseCode,
 };
 
@@ -35,8 +30,7 @@ struct End {
     /// Why the connection is over, as this end sees it.
     over: watch::Sender<Option<StreamError>>,
     /// Streams the *other* end may open towards this one.
-    credit: Arc<Semaphore>,
-    granted: AtomicU32,
+    credit: StreamCredit,
     incoming: mpsc::UnboundedSender<(Instant, Streams)>,
 }
 
@@ -105,8 +99,7 @@ impl SimConnection {
             let end = End {
                 peer,
                 over: watch::Sender::new(None),
-                credit: Arc::new(Semaphore::new(Self::FIRST_CREDIT as usize)),
-                granted: AtomicU32::new(Self::FIRST_CREDIT),
+                credit: StreamCredit::new(Self::FIRST_CREDIT),
                 incoming,
             };
             (end, receiver)
@@ -145,9 +138,8 @@ impl SimConnection {
         let permit = tokio::select! {
             biased;
             why = ended => return Err(why.unwrap_or(StreamError::Lost)),
-            permit = Arc::clone(&self.there().credit).acquire_owned() => permit,
+            permit = self.there().credit.take() => permit,
         };
-        let permit = Arc::new(permit.map_err(|_| StreamError::Lost)?);
         let (send, their_recv) = pipe::pipe(&self.link, self.side, Some(Arc::clone(&permit)));
         let (their_send, recv) = pipe::pipe(&self.link, self.side.other(), Some(permit));
         let due = self
@@ -211,23 +203,7 @@ impl Connection for SimConnection {
     }
 
     fn grant(&self, credit: Credit) {
-        let here = self.here();
-        let before = here.granted.swap(credit.streams, Ordering::Relaxed);
-        match credit.streams.checked_sub(before) {
-            Some(more) => here.credit.add_permits(more as usize),
-            None => drop(
-                here.credit
-                    .forget_permits((before - credit.streams) as usize),
-            ),
-        }
-    }
-
-    fn rtt(&self) -> Duration {
-        let network = &self.link.network;
-        let (here, there) = (self.here().peer, self.there().peer);
-        let world = network.lock();
-        let latency = |pair| world.links.get(pair).unwrap_or(&world.default).latency;
-        latency(&(here, there)) + latency(&(there, here))
+        self.here().credit.grant(credit.streams);
     }
 
     fn close_reason(&self) -> Option<StreamError> {

@@ -1,0 +1,277 @@
+//! What the swarm reports: connections, gossip, requests, addresses. Work goes to bounded queues; what
+//! finds one full is refused and counted.
+
+use std::net::IpAddr;
+
+use libp2p::{
+    Multiaddr, autonat, gossipsub, identify, kad, multiaddr::Protocol, request_response,
+    swarm::SwarmEvent,
+};
+use tokio::time::Instant;
+
+use super::{
+    behaviour::{BehaviourEvent, KAD},
+    check::Checkable,
+    plane::AskError,
+    request::{self, ControlAnswer, ControlRequest},
+    respond::Asked,
+    score::Fault,
+    store::is_plausible,
+    swarm::SwarmTask,
+};
+use crate::{identity::PeerId, wire::Bounded};
+
+/// Addresses taken from one peer's identify message.
+const ADDRESSES: usize = 8;
+
+impl SwarmTask {
+    /// Takes what the swarm reports.
+    pub(super) fn event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.behaviour_event(event),
+            SwarmEvent::NewListenAddr { address, .. } => {
+                tracing::info!(%address, "the control plane listens");
+                if self.acceptable(&address) {
+                    self.swarm.add_external_address(address.clone());
+                }
+                self.listening.send_modify(|all| all.push(address));
+            }
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                num_established,
+                ..
+            } if num_established.get() == 1 => {
+                self.connected.send_modify(|all| all.push(peer_id));
+            }
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                num_established: 0,
+                ..
+            } => {
+                self.state.greeted.remove(&peer_id);
+                self.connected
+                    .send_modify(|all| all.retain(|peer| *peer != peer_id));
+            }
+            SwarmEvent::OutgoingConnectionError {
+                peer_id: Some(peer),
+                error,
+                ..
+            } => {
+                tracing::debug!(%peer, %error, "dial failed");
+            }
+            _ => {}
+        }
+    }
+
+    fn behaviour_event(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Gossip(gossipsub::Event::Message {
+                propagation_source,
+                message_id,
+                message,
+            }) => self.heard(propagation_source, message_id, message),
+            BehaviourEvent::Requests(event) => self.request_event(event),
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                self.identified(peer_id, &info);
+            }
+            BehaviourEvent::Kad(event) => self.kad_event(event),
+            BehaviourEvent::AutonatClient(autonat::v2::client::Event {
+                tested_addr,
+                result,
+                ..
+            }) => {
+                let reachable = result.is_ok();
+                tracing::debug!(address = %tested_addr, reachable, "address tested from outside");
+            }
+            _ => {}
+        }
+    }
+
+    fn heard(&mut self, source: PeerId, id: gossipsub::MessageId, message: gossipsub::Message) {
+        use gossipsub::MessageAcceptance::Ignore;
+        let topic = self.state.topics.get(&message.topic).copied();
+        let within = self.state.gossip.take(source, Instant::now());
+        let refused = match (topic, message.source) {
+            (Some(topic), Some(publisher)) if within => {
+                let (id, data) = (id.clone(), message.data);
+                let item = Checkable::Gossip {
+                    topic,
+                    source,
+                    publisher,
+                    id,
+                    data,
+                };
+                !self.hand_to_check(item)
+            }
+            _ => true,
+        };
+        if refused {
+            let gossip = &mut self.swarm.behaviour_mut().gossip;
+            gossip.report_message_validation_result(&id, &source, Ignore);
+        }
+        if !within {
+            self.fault(source, Fault::Flooding);
+        }
+    }
+
+    fn hand_to_check(&self, item: Checkable) -> bool {
+        let taken = self.check.try_send(item).is_ok();
+        if !taken {
+            self.metrics.saturated("check");
+        }
+        taken
+    }
+
+    fn request_event(&mut self, event: request_response::Event<ControlRequest, ControlAnswer>) {
+        use request_response::{Event, Message, OutboundFailure};
+        match event {
+            Event::Message {
+                peer,
+                message:
+                    Message::Request {
+                        request, channel, ..
+                    },
+                ..
+            } => {
+                let within = self.state.requests.take(peer, Instant::now());
+                if !within {
+                    self.fault(peer, Fault::Flooding);
+                } else if let Err(full) = self.asked.try_send(Asked { request, channel }) {
+                    self.metrics.saturated("requests");
+                    let Asked { channel, .. } = full.into_inner();
+                    let answer = ControlAnswer::Busy;
+                    let _ = self
+                        .swarm
+                        .behaviour_mut()
+                        .requests
+                        .send_response(channel, answer);
+                }
+            }
+            Event::Message {
+                peer,
+                message:
+                    Message::Response {
+                        request_id,
+                        response,
+                    },
+                ..
+            } => {
+                match self.state.waiting.remove(&request_id) {
+                    Some(reply) => {
+                        let _ = reply.send(Ok(response));
+                    }
+                    // Nobody waits for greetings but the book.
+                    None => {
+                        if let ControlAnswer::Records(records) = response {
+                            let records = records.into_inner();
+                            self.hand_to_check(Checkable::Records {
+                                from: peer,
+                                records,
+                            });
+                        }
+                    }
+                }
+            }
+            Event::OutboundFailure {
+                peer,
+                request_id,
+                error,
+                ..
+            } => {
+                let malformed = matches!(&error, OutboundFailure::Io(error)
+                    if error.kind() == std::io::ErrorKind::InvalidData);
+                match error {
+                    _ if malformed => self.fault(peer, Fault::Malformed),
+                    OutboundFailure::Timeout => self.fault(peer, Fault::Unanswered),
+                    _ => {}
+                }
+                if let Some(reply) = self.state.waiting.remove(&request_id) {
+                    let why = error.to_string();
+                    let _ = reply.send(Err(AskError::Failed { peer, why }));
+                }
+            }
+            Event::InboundFailure { peer, error, .. } => {
+                if let request_response::InboundFailure::Io(error) = error
+                    && error.kind() == std::io::ErrorKind::InvalidData
+                {
+                    self.fault(peer, Fault::Malformed);
+                }
+            }
+            Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn identified(&mut self, peer: PeerId, info: &identify::Info) {
+        if info.protocols.contains(&KAD) {
+            for address in info.listen_addrs.iter().take(ADDRESSES) {
+                if self.acceptable(address) {
+                    let kad = &mut self.swarm.behaviour_mut().kad;
+                    kad.add_address(&peer, address.clone());
+                }
+            }
+        }
+        let answers = info
+            .protocols
+            .iter()
+            .any(|p| p.as_ref() == request::PROTOCOL);
+        if answers && self.state.greeted.insert(peer) {
+            let own = ControlRequest::Records(Bounded::default());
+            self.swarm.behaviour_mut().requests.send_request(&peer, own);
+        }
+    }
+
+    fn kad_event(&mut self, event: kad::Event) {
+        match event {
+            kad::Event::InboundRequest {
+                request:
+                    kad::InboundRequest::PutRecord {
+                        source,
+                        record: Some(record),
+                        ..
+                    },
+            } => {
+                if !is_plausible(&record.key, &record.value) {
+                    self.fault(source, Fault::Malformed);
+                } else if self.state.requests.take(source, Instant::now()) {
+                    self.hand_to_check(Checkable::Put {
+                        from: source,
+                        record,
+                    });
+                } else {
+                    self.fault(source, Fault::Flooding);
+                }
+            }
+            kad::Event::OutboundQueryProgressed {
+                result: kad::QueryResult::GetRecord(Ok(kad::GetRecordOk::FoundRecord(found))),
+                ..
+            } => {
+                let kad::PeerRecord { peer: from, record } = found;
+                self.hand_to_check(Checkable::Found { from, record });
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether an address that somebody names may be dialled: private ones only at home.
+    fn acceptable(&self, address: &Multiaddr) -> bool {
+        match address.iter().next() {
+            Some(Protocol::Ip4(ip)) => self.is_reachable(ip.into()),
+            Some(Protocol::Ip6(ip)) => self.is_reachable(ip.into()),
+            Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_)) => true,
+            _ => false,
+        }
+    }
+
+    fn is_reachable(&self, ip: IpAddr) -> bool {
+        if ip.is_unspecified() || ip.is_multicast() {
+            return false;
+        }
+        let private = match ip {
+            IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+            IpAddr::V6(ip) => {
+                ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
+            }
+        };
+        self.local_network || !private
+    }
+}
