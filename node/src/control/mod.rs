@@ -2,6 +2,7 @@
 //! holds, and learns the same of others. What gossip says of committees is checked against the chain.
 
 mod archive;
+mod certify;
 mod handover;
 mod respond;
 mod task;

@@ -15,10 +15,9 @@ use floe_p2p::{
     client::{CallOptions, DataClient},
     control::{
         inventory::{Held, InventorySummary, ShardSummary, VerifiedInventory},
-        news::{CommitteeNews, InconsistencyNotice, News},
+        news::{InconsistencyNotice, News},
         plane::{ControlPlane, wall_clock},
         record::{NodeRecord, VerifiedRecord},
-        request::{ControlAnswer, ControlRequest},
         score::Fault,
         topic::Topic,
     },
@@ -51,9 +50,6 @@ const INVENTORY_PAUSE: Duration = Duration::from_secs(11);
 const FETCHES: usize = 4;
 /// Time for one of them.
 const PROOF_PATIENCE: Duration = Duration::from_secs(10);
-/// Peers asked for a certificate in one look.
-const ASKED: usize = 2;
-
 /// Starts the control plane of a node. The future is its task.
 ///
 /// # Errors
@@ -113,20 +109,20 @@ pub(crate) fn start(
     Ok((control, task.run(news, proofs, token)))
 }
 
-struct Task {
-    node: Arc<Node>,
+pub(super) struct Task {
+    pub(super) node: Arc<Node>,
     data: DataClient,
     /// Proofs being fetched, at most [`FETCHES`].
     fetching: JoinSet<()>,
-    control: Arc<Control>,
+    pub(super) control: Arc<Control>,
     parts: ControlParts,
     previous: Option<Arc<Committee>>,
-    current: Option<Arc<Committee>>,
-    next: Option<Arc<Committee>>,
+    pub(super) current: Option<Arc<Committee>>,
+    pub(super) next: Option<Arc<Committee>>,
     /// Whether the certificate of `next` is in the archive.
-    certified: bool,
+    pub(super) certified: bool,
     /// The newest past epoch whose certificate may be missing.
-    gap: Option<Epoch>,
+    pub(super) gap: Option<Epoch>,
     announced: Option<Instant>,
     /// When the inventory was last looked at.
     counted: Option<Instant>,
@@ -134,7 +130,7 @@ struct Task {
     told: Option<(Vec<ShardSummary>, Instant)>,
     /// Changes of the book when it was saved.
     saved: u64,
-    round: usize,
+    pub(super) round: usize,
 }
 
 impl Task {
@@ -174,7 +170,7 @@ impl Task {
         Ok(())
     }
 
-    fn plane(&self) -> &ControlPlane {
+    pub(super) fn plane(&self) -> &ControlPlane {
         &self.control.plane
     }
 
@@ -222,6 +218,8 @@ impl Task {
         let committees = [&self.previous, &self.current, &self.next];
         let committees: Vec<_> = committees.into_iter().flatten().cloned().collect();
         self.plane().set_committees(committees).await;
+        let book = &self.control.directory.book;
+        lock(&self.control.inventories).retain(|peer, _| book.is_member(peer));
         self.hint().await;
         if let Some(next) = self.next.clone() {
             self.sign(&next).await;
@@ -253,7 +251,7 @@ impl Task {
     }
 
     /// The committee of an epoch as the chain says; the archive's if the chain does not answer.
-    async fn committee(&self, epoch: Epoch) -> Option<Committee> {
+    pub(super) async fn committee(&self, epoch: Epoch) -> Option<Committee> {
         if let Some(chain) = self.parts.chain.get()
             && let Ok(Ok(committee)) = timeout(CHAIN_PATIENCE, chain.committee(epoch)).await
         {
@@ -262,13 +260,16 @@ impl Task {
         self.archived(epoch).await.map(|named| named.committee)
     }
 
-    async fn archived(&self, epoch: Epoch) -> Option<floe_p2p::control::request::NamedCommittee> {
+    pub(super) async fn archived(
+        &self,
+        epoch: Epoch,
+    ) -> Option<floe_p2p::control::request::NamedCommittee> {
         let archive = self.archive();
         let read = tokio::task::spawn_blocking(move || archive.committee(epoch));
         read.await.ok().flatten()
     }
 
-    async fn keep(
+    pub(super) async fn keep(
         &self,
         committee: Arc<Committee>,
         handover: Option<UnverifiedCertificate<Handover>>,
@@ -302,19 +303,7 @@ impl Task {
         }
     }
 
-    /// Signs the next committee and says so.
-    async fn sign(&self, next: &Committee) {
-        let Ok(signature) = self.node.sign_handover(next) else {
-            return;
-        };
-        if let Some(signatures) = lock(&self.control.signatures).as_mut() {
-            signatures.add(signature.clone());
-        }
-        self.gossip(Topic::Committee, &CommitteeNews::Signature(signature))
-            .await;
-    }
-
-    async fn gossip(&self, topic: Topic, message: &impl serde::Serialize) {
+    pub(super) async fn gossip(&self, topic: Topic, message: &impl serde::Serialize) {
         let data = bcs::to_bytes(message).expect("plain data encodes");
         self.plane().publish(topic, data).await;
     }
@@ -336,41 +325,6 @@ impl Task {
                 let mut inventories = lock(&self.control.inventories);
                 inventories.insert(inventory.peer(), inventory);
             }
-        }
-    }
-
-    /// Keeps a verified certificate of the next or the current committee.
-    async fn adopt(&mut self, certificate: UnverifiedCertificate<Handover>) {
-        for committee in [self.next.clone(), self.current.clone()]
-            .into_iter()
-            .flatten()
-        {
-            if certificate.statement.body == Handover::to(&committee) {
-                let is_next = self.next.as_ref() == Some(&committee);
-                self.keep(committee, Some(certificate.clone())).await;
-                if is_next && !self.certified {
-                    self.certified = true;
-                    tracing::info!(epoch = %certificate.statement.body.next, "the next committee is certified");
-                }
-            }
-        }
-    }
-
-    /// Makes the certificate of the next committee if the signatures suffice, and says so.
-    async fn try_certify(&mut self) {
-        let Some(next) = self.next.clone().filter(|_| !self.certified) else {
-            return;
-        };
-        let certificate = {
-            let signatures = lock(&self.control.signatures);
-            signatures
-                .as_ref()
-                .and_then(|known| known.certificate(&next))
-        };
-        if let Some(certificate) = certificate {
-            self.adopt(certificate.clone()).await;
-            self.gossip(Topic::Committee, &CommitteeNews::Certificate(certificate))
-                .await;
         }
     }
 
@@ -486,104 +440,9 @@ impl Task {
         self.gossip(Topic::Inventory, inventory.signed()).await;
     }
 
-    /// Asks members for the next committee's certificate, or for signatures.
-    async fn ask_for_certificate(&mut self) {
-        let (Some(current), Some(next)) = (self.current.clone(), self.next.clone()) else {
-            return;
-        };
-        for peer in self.some_members() {
-            if let Some(certificate) = self.fetch_certificate(peer, &current, &next).await {
-                return self.adopt(certificate).await;
-            }
-            let request = ControlRequest::Signatures(next.epoch());
-            if let Ok(ControlAnswer::Signatures(all)) = self.plane().ask(peer, request).await {
-                let signatures = Arc::clone(&self.control.signatures);
-                let check = move || {
-                    if let Some(known) = lock(&signatures).as_mut() {
-                        for signature in all.into_inner() {
-                            known.add_unverified(signature);
-                        }
-                    }
-                };
-                let _ = tokio::task::spawn_blocking(check).await;
-                self.try_certify().await;
-            }
-            if self.certified {
-                return;
-            }
-        }
-    }
-
-    /// The certificate of `next`, from a peer, verified by the committee before it.
-    async fn fetch_certificate(
-        &self,
-        peer: PeerId,
-        by: &Arc<Committee>,
-        next: &Committee,
-    ) -> Option<UnverifiedCertificate<Handover>> {
-        let request = ControlRequest::Committee(next.epoch());
-        let Ok(ControlAnswer::Committee(named)) = self.plane().ask(peer, request).await else {
-            return None;
-        };
-        let certificate = named.handover?;
-        if certificate.statement.body != Handover::to(next) {
-            return None;
-        }
-        match certificate.verify(self.node.network(), by) {
-            Ok(certificate) => Some(certificate.into_unverified()),
-            Err(_) => {
-                self.plane().report(peer, Fault::Forged).await;
-                None
-            }
-        }
-    }
-
-    /// Fetches one missing certificate of the past, so that this node too can show the whole chain.
-    async fn fill_gap(&mut self) {
-        let Some(epoch) = self.gap.filter(|_| self.seldom()) else {
-            return;
-        };
-        let Some(before) = epoch.previous().filter(|before| *before > Epoch::ZERO) else {
-            self.gap = None;
-            return;
-        };
-        let named = self.archived(epoch).await;
-        if named.as_ref().is_some_and(|named| named.handover.is_some()) {
-            self.gap = Some(before);
-            return;
-        }
-        let (Some(by), Some(next)) = (self.committee(before).await, self.committee(epoch).await)
-        else {
-            return;
-        };
-        let by = Arc::new(by);
-        for peer in self.some_members() {
-            if let Some(certificate) = self.fetch_certificate(peer, &by, &next).await {
-                self.keep(Arc::new(next), Some(certificate)).await;
-                self.keep(by, None).await;
-                self.gap = Some(before);
-                return;
-            }
-        }
-    }
-
     /// Every eighth look.
-    const fn seldom(&self) -> bool {
+    pub(super) const fn seldom(&self) -> bool {
         self.round.is_multiple_of(8)
-    }
-
-    /// Some connected members, others each time.
-    fn some_members(&self) -> Vec<PeerId> {
-        let connected = self.plane().connected().borrow().clone();
-        let book = &self.control.directory.book;
-        let mut members: Vec<_> = connected
-            .into_iter()
-            .filter(|peer| book.is_member(peer))
-            .collect();
-        let start = self.round.checked_rem(members.len()).unwrap_or(0);
-        members.rotate_left(start);
-        members.truncate(ASKED);
-        members
     }
 
     async fn save_peers(&mut self) {
