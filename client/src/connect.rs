@@ -8,22 +8,22 @@ use floe_chain::rpc::{
 };
 use floe_codec::{Codec, CodecError};
 use floe_p2p::{
-    client::DataClient,
-    control::{
-        book::AddressBook,
-        plane::{ControlPlane, StartError, wall_clock},
-        respond::NoRespond,
-        settings::ControlSettings,
-    },
+    Resolve,
+    control::plane::{StartError, wall_clock},
     identity::Identity,
     plane::DataPlane,
-    transport::quic::{BindError, QuicSettings, QuicTransport},
+    transport::{
+        DataTransport,
+        fallback::Fallback,
+        quic::{BindError, QuicSettings, QuicTransport},
+    },
 };
 
 use crate::{
     Client, Parts, Patience,
     advice::{Advice, ErrorKind},
     config::{Config, ConfigError},
+    find::{self, Finder, book_of, control_settings},
     light::{
         AnchorError, ControlDirectory, LightClient, LightError, LightParts, Standing, TrustAnchor,
     },
@@ -128,14 +128,28 @@ impl Client {
         let wallet = wallet.transpose()?;
         let chain = SuiChain::connect(&network).await?;
         let wallet = wallet.map(|wallet| Arc::new(chain.account(wallet)) as Arc<dyn ChainWrite>);
-        Ok(Self::new(Parts {
+        let identity = Identity::generate();
+        let finder = match config.light_anchor() {
+            Ok(anchor) => Some(Arc::new(Finder::new(
+                identity.clone(),
+                &TrustAnchor::read(&anchor)?,
+            ))),
+            // Without bootstraps nodes are where the chain says, or nowhere.
+            Err(_) => None,
+        };
+        let transport = Arc::new(QuicTransport::bind(&identity, QuicSettings::client())?);
+        let book = finder.clone().map(|finder| finder as Arc<dyn Resolve>);
+        let plane = DataPlane::client_resolving(transport, book);
+        let mut client = Self::new(Parts {
             chain: Arc::new(chain),
             wallet,
-            peers: data_client(&Identity::generate())?,
+            peers: plane.client().clone(),
             codec: Codec::new(0)?,
             state_dir: settings.state_dir,
             patience: Patience::default(),
-        }))
+        });
+        client.finder = finder;
+        Ok(client)
     }
 }
 
@@ -149,24 +163,12 @@ impl LightClient {
         let anchor = TrustAnchor::read(&config.light_anchor()?)?;
         let state_dir = config.settings()?.state_dir.join("light");
         let identity = Identity::generate();
-        let book = Arc::new(AddressBook::new(anchor.network));
-        for bootstrap in &anchor.bootstrap {
-            book.add_bootstrap(bootstrap.clone());
-        }
-        let peers = data_client(&identity)?;
-        let settings = ControlSettings {
-            local_network: anchor.is_local(),
-            ..ControlSettings::client()
-        };
-        let (plane, mut news) = ControlPlane::start(
-            &identity,
-            &settings,
-            book,
-            Arc::new(NoRespond),
-            Some(peers.clone()),
-        )?;
-        // Gossip only tells it what it asks for anyway.
-        tokio::spawn(async move { while news.recv().await.is_some() {} });
+        let plane = find::start(&identity, &control_settings(&anchor), &book_of(&anchor))?;
+        // Where UDP does not pass, the control plane's connections carry the data too.
+        let quic = Arc::new(QuicTransport::bind(&identity, QuicSettings::client())?);
+        let streams = Arc::clone(plane.data_transport()) as Arc<dyn DataTransport>;
+        let transport = Arc::new(Fallback::new(quic, streams));
+        let peers = DataPlane::client_only(transport).client().clone();
         let parts = LightParts {
             anchor,
             directory: Arc::new(ControlDirectory::new(plane)),
@@ -177,10 +179,4 @@ impl LightClient {
         };
         Ok(Self::open(parts, &state_dir).await?)
     }
-}
-
-/// Asks nodes, and serves nothing.
-fn data_client(identity: &Identity) -> Result<DataClient, BindError> {
-    let transport = QuicTransport::bind(identity, QuicSettings::client())?;
-    Ok(DataPlane::client_only(Arc::new(transport)).client().clone())
 }

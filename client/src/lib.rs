@@ -6,6 +6,7 @@ pub mod chain;
 pub mod config;
 mod connect;
 pub mod disk;
+mod find;
 pub mod light;
 pub mod network;
 pub mod operate;
@@ -44,6 +45,8 @@ pub struct Client {
     codec: Codec,
     state_dir: PathBuf,
     patience: Patience,
+    /// Finds nodes that moved, if there is somebody to ask.
+    finder: Option<Arc<find::Finder>>,
     network: Arc<Mutex<Option<Arc<Network>>>>,
     hedges: Arc<Mutex<HedgeBudget>>,
 }
@@ -107,6 +110,7 @@ impl Client {
             codec,
             state_dir,
             patience,
+            finder: None,
             network: Arc::default(),
             hedges: Arc::default(),
         }
@@ -160,6 +164,9 @@ impl Client {
         let system = self.chain.system().await?;
         let committee = self.chain.committee(system.epoch).await?;
         let committee = committee.ok_or(ChainError::Refused(Refusal::SystemNotStarted))?;
+        if let Some(finder) = &self.finder {
+            finder.learn(&committee).await;
+        }
         let ids: Vec<_> = committee
             .members()
             .iter()

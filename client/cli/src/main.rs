@@ -15,6 +15,7 @@ mod output;
 mod progress;
 mod service;
 mod verb;
+mod whole;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -4,7 +4,11 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use floe_chain::{committee::Committee, epoch::Epoch};
+use floe_chain::{
+    committee::Committee,
+    epoch::Epoch,
+    quorum::{Tally, Threshold},
+};
 use floe_p2p::{
     address::DataAddress,
     control::{
@@ -24,6 +28,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(5);
 /// How long members are looked for before a read begins with those that are known.
 const SEARCH: Duration = Duration::from_secs(5);
+/// How much longer, once those that are known suffice.
+const REST: Duration = Duration::from_millis(250);
 /// Between two looks at what is known.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -66,13 +72,25 @@ impl Directory for ControlDirectory {
             .set_committees(vec![Arc::new(committee.clone())])
             .await;
         let book = self.plane.book();
-        let until = Instant::now() + SEARCH;
+        let peers = Network::peers_of(committee);
+        let suffice = || {
+            let mut known = Tally::new(committee);
+            for (peer, (index, _)) in peers.iter().zip(committee.iter()) {
+                if book.record(peer).is_some() {
+                    known.insert(index);
+                }
+            }
+            known.meets(Threshold::Quorum)
+        };
+        let mut until = Instant::now() + SEARCH;
+        let mut enough = false;
         while !book.without_record().is_empty() && Instant::now() < until {
+            if !enough && suffice() {
+                enough = true;
+                until = until.min(Instant::now() + REST);
+            }
             sleep(LOOK).await;
         }
-        Network::peers_of(committee)
-            .iter()
-            .map(|peer| book.data(peer).1)
-            .collect()
+        peers.iter().map(|peer| book.data(peer).1).collect()
     }
 }

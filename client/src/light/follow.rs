@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use floe_chain::{
@@ -15,6 +16,7 @@ use floe_chain::{
 };
 use floe_p2p::identity::PeerId;
 use futures::{StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
 
 use super::{Answer, Directory, LightError, Standing, TrustAnchor};
 use crate::disk::trust::{TrustFile, Trusted};
@@ -23,6 +25,10 @@ use crate::disk::trust::{TrustFile, Trusted};
 const AT_ONCE: usize = 4;
 /// Answers that verify and agree, after which nobody else is asked.
 const ENOUGH: usize = 2;
+/// How long all peers together may take to name a committee.
+const ROUND: Duration = Duration::from_secs(10);
+/// How long others may take to contradict the first answer that verifies.
+const OBJECTIONS: Duration = Duration::from_secs(1);
 
 /// A committee and the certificate that names it.
 type Named = (Committee, UnverifiedCertificate<Handover>);
@@ -145,7 +151,8 @@ impl Follower {
         let mut answers = ask(&*self.directory, epoch).await;
         let mut found: Option<Named> = None;
         let mut agreed = 0;
-        while let Some((peer, answer)) = answers.next().await {
+        let mut until = Instant::now() + ROUND;
+        while let Ok(Some((peer, answer))) = timeout_at(until, answers.next()).await {
             let mut chain =
                 Succession::new(self.anchor.network, newest.clone(), self.anchor.window_ms);
             let Some(Answer {
@@ -169,6 +176,7 @@ impl Follower {
                 return Err(LightError::Fork { epoch });
             }
             found = Some((committee, handover));
+            until = until.min(Instant::now() + OBJECTIONS);
             agreed += 1;
             if agreed == ENOUGH {
                 break;
@@ -182,7 +190,8 @@ impl Follower {
 async fn first(anchor: &TrustAnchor, directory: &dyn Directory) -> Result<Committee, LightError> {
     let mut answers = ask(directory, anchor.epoch).await;
     let mut asked = BTreeSet::new();
-    while let Some((peer, answer)) = answers.next().await {
+    let until = Instant::now() + ROUND;
+    while let Ok(Some((peer, answer))) = timeout_at(until, answers.next()).await {
         asked.insert(peer);
         if let Some(Answer { committee, .. }) = answer
             && committee.digest() == anchor.committee

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use floe_client::{plan::ByteRange, read::Reader};
@@ -16,6 +16,7 @@ use crate::{
     fault::{Fault, WriteFailed},
     light::Light,
     output::Record,
+    whole::WholeFile,
 };
 
 #[derive(Debug, clap::Args)]
@@ -70,19 +71,9 @@ impl Args {
             return Ok(Exit::Ok);
         }
         let failed = |source| Fault::from(WriteFailed::new(&self.output, source));
-        let directory = match self.output.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let mut file = tempfile::Builder::new();
-        let mut file = file
-            .prefix(".floe-read-")
-            .tempfile_in(directory)
-            .map_err(failed)?;
+        let mut file = WholeFile::begin(&self.output)?;
         let bytes = copy(&mut reader, file.as_file_mut(), failed).await?;
-        file.as_file().sync_all().map_err(failed)?;
-        open_to_others(file.as_file()).map_err(failed)?;
-        file.persist(&self.output).map_err(|e| failed(e.error))?;
+        file.finish()?;
         context.output.print(&Written {
             blob: self.blob,
             bytes,
@@ -90,18 +81,6 @@ impl Args {
         })?;
         Ok(Exit::Ok)
     }
-}
-
-/// Temporary files are private; the result is a file like any other.
-#[cfg(unix)]
-fn open_to_others(file: &std::fs::File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn open_to_others(_: &std::fs::File) -> io::Result<()> {
-    Ok(())
 }
 
 /// Passes verified bytes on as they come.

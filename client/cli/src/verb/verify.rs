@@ -2,7 +2,7 @@
 //! whether the file is the blob, without asking anybody but the chain. As a light client it also
 //! makes proofs that can be checked offline, and checks them.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, io::Write, path::PathBuf};
 
 use floe_chain::{
     id::ObjectId,
@@ -25,6 +25,7 @@ use crate::{
     fault::{Fault, Misused, WriteFailed},
     light::Light,
     output::Record,
+    whole::WholeFile,
 };
 
 #[derive(Debug, clap::Args)]
@@ -171,7 +172,10 @@ impl Args {
     ) -> Result<Exit, Fault> {
         let client = self.light.connect(context).await?;
         let bundle = client.prove(self.blob, object).await?;
-        std::fs::write(file, bundle.to_bytes()).map_err(|source| WriteFailed::new(file, source))?;
+        let mut whole = WholeFile::begin(file)?;
+        let written = whole.as_file_mut().write_all(&bundle.to_bytes());
+        written.map_err(|source| WriteFailed::new(file, source))?;
+        whole.finish()?;
         let evidence = self.light.check(&bundle, context)?;
         context
             .output
