@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Ten nodes in network namespaces, each at an address of its own that the chain has never heard of, each
-# knowing one peer: they find each other and certify the next committee, and a light client reads from them
-# with the chain stopped. Needs root, ip, curl and jq.
+# knowing one peer: they find each other and certify the next committee. A client that goes by the chain stores
+# and reads; with the chain stopped a light client reads, and another one where no UDP passes. Needs root, ip,
+# curl and jq.
 #   tests/moved.sh [NODES]    default 10
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,6 +20,7 @@ tear_down() {
   for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
   wait 2>/dev/null || true
   for node in $(seq 0 $((nodes - 1))); do ip netns del "$tag-$node" 2>/dev/null || true; done
+  ip netns del "$tag-c" 2>/dev/null || true
   ip link del "$tag-br" 2>/dev/null || true
   rm -rf "$work"
 }
@@ -35,14 +37,19 @@ subnet=10.77.$(($$ % 250))
 ip link add "$tag-br" type bridge
 ip addr add "$subnet.1/24" dev "$tag-br"
 ip link set "$tag-br" up
-for node in $(seq 0 $((nodes - 1))); do
-  ip netns add "$tag-$node"
-  ip link add "$tag-v$node" type veth peer name eth0 netns "$tag-$node"
-  ip link set "$tag-v$node" master "$tag-br" up
-  ip -n "$tag-$node" addr add "$subnet.$((10 + node))/24" dev eth0
-  ip -n "$tag-$node" link set eth0 up
-  ip -n "$tag-$node" link set lo up
-done
+# room NAME HOST: a namespace with an address on the bridge.
+room() {
+  ip netns add "$tag-$1"
+  ip link add "$tag-v$1" type veth peer name eth0 netns "$tag-$1"
+  ip link set "$tag-v$1" master "$tag-br" up
+  ip -n "$tag-$1" addr add "$subnet.$2/24" dev eth0
+  ip -n "$tag-$1" link set eth0 up
+  ip -n "$tag-$1" link set lo up
+}
+for node in $(seq 0 $((nodes - 1))); do room "$node" $((10 + node)); done
+# Somebody's office: TCP passes, UDP does not.
+room c 9
+ip -n "$tag-c" rule add ipproto udp prohibit
 
 mkdir -p "$net/devnet"
 "$floe" devnet --dir "$net/devnet" --listen "$subnet.1" --port 0 --packages target/move \
@@ -99,11 +106,24 @@ begun=$(date +%s)
 until_true 20 "the next committee everywhere" everywhere
 ok "the next committee's certificate reached all within $(($(date +%s) - begun)) s of the first"
 
+sed -i "s|/ip4/127.0.0.1/udp/$first/|/ip4/$subnet.10/udp/9602/|" "$net/light.toml"
+head -c 2000000 /dev/urandom >"$work/later"
+by_chain() { "$floe" "$1" --config "$net/client.toml" --progress off "${@:2}" 2>>"$work/log"; }
+later=$(by_chain store "$work/later") || fail "no store: $(tail -n 5 "$work/log")"
+by_chain read -- "$later" | cmp - "$work/later" || fail "no read: $(tail -n 5 "$work/log")"
+ok "a client that knows the chain stores and reads, though every address on the chain is wrong"
+
 kill "$chain"
 wait "$chain" || true
-sed -i "s|/ip4/127.0.0.1/udp/$first/|/ip4/$subnet.10/udp/9602/|" "$net/light.toml"
 "$floe" read --config "$net/client.toml" --light --progress off -- "$blob" 2>>"$work/log" | cmp - "$work/file" \
   || fail "no light read: $(tail -n 5 "$work/log")"
 ok "a light client reads with the chain stopped, from the first committee and one address that is right"
+
+mkdir "$work/office"
+cp "$net/client.toml" "$net/wallet.key" "$work/office"
+sed "s|/udp/9602/quic-v1/|/tcp/9602/|" "$net/light.toml" >"$work/office/light.toml"
+ip netns exec "$tag-c" "$floe" read --config "$work/office/client.toml" --light --progress off -- "$blob" \
+  2>>"$work/log" | cmp - "$work/file" || fail "no read without UDP: $(tail -n 5 "$work/log")"
+ok "a light client reads over TCP where no UDP passes"
 
 echo "$passed passed, 0 failed"
