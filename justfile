@@ -31,3 +31,7 @@ codec-asan:
 # Ten nodes in network namespaces, all moved since they registered: discovery, gossip, a light read. Needs root.
 moved:
     cargo build -p floe && tests/moved.sh
+
+# A program in another language, written from docs/protocol.md alone, reads from a local network. Needs npm.
+interop:
+    cargo build -p floe && tests/interop.sh
