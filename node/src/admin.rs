@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     control::{Control, PeerCounts},
+    heal::HealProgress,
     health,
     keeper::ScrubProgress,
     node::Node,
@@ -51,6 +52,7 @@ pub struct Status {
     alarm: Option<String>,
     peers: Option<PeerCounts>,
     scrub: ScrubProgress,
+    heal: HealProgress,
     shards: Vec<ShardStatus>,
 }
 
@@ -179,6 +181,7 @@ fn status_of(node: &Node) -> Result<Status, floe_storage::IndexError> {
         alarm: view.alarm.map(|alarm| alarm.to_string()),
         peers: None,
         scrub: node.scrub(),
+        heal: node.heal(),
         shards,
     })
 }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod control;
 pub mod epoch;
 pub mod follower;
+mod heal;
 pub mod health;
 mod keeper;
 mod node;

@@ -16,6 +16,7 @@ use floe_storage::{BlobStatus, IndexError, Storage};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
+    heal::HealProgress,
     keeper::ScrubProgress,
     supervisor::with_causes,
     view::{ChainView, Membership},
@@ -34,6 +35,7 @@ pub struct Node {
     protocol_key: BlsSecretKey,
     view: watch::Sender<ChainView>,
     scrub: watch::Sender<ScrubProgress>,
+    heal: watch::Sender<HealProgress>,
     blocking: Arc<Semaphore>,
 }
 
@@ -90,6 +92,7 @@ impl Node {
             protocol_key,
             view: watch::Sender::new(view),
             scrub: watch::Sender::default(),
+            heal: watch::Sender::default(),
             blocking: Arc::new(Semaphore::new(BLOCKING_TASKS)),
         }))
     }
@@ -150,6 +153,16 @@ impl Node {
 
     pub(crate) fn update_scrub(&self, change: impl FnOnce(&mut ScrubProgress)) {
         self.scrub.send_modify(change);
+    }
+
+    /// What was recovered.
+    #[must_use]
+    pub fn heal(&self) -> HealProgress {
+        *self.heal.borrow()
+    }
+
+    pub(crate) fn update_heal(&self, change: impl FnOnce(&mut HealProgress)) {
+        self.heal.send_modify(change);
     }
 
     pub(crate) fn membership_of(&self, committee: Committee) -> Arc<Membership> {

@@ -32,7 +32,9 @@ use crate::{
     admin::{self, AdminError},
     config::{NetworkConfig, NodeConfig, Upkeep},
     control::{self, Archive, ChainSlot, ControlError, ControlParts, Directory},
-    epoch, follower, keeper,
+    epoch, follower,
+    heal::{self, Healer},
+    keeper,
     node::Node,
     retry::Backoff,
     service::NodeService,
@@ -153,14 +155,17 @@ pub fn serve(
         })
     };
     let (proofs, proved) = mpsc::channel(PROOFS);
-    let service = NodeService::new(
-        Arc::clone(&node),
-        directory.clone(),
-        transport.local_peer(),
-        proofs,
-    );
+    let local = transport.local_peer();
+    let service = NodeService::new(Arc::clone(&node), directory.clone(), local, proofs.clone());
     let book: Arc<dyn Resolve> = Arc::clone(&directory.book) as Arc<dyn Resolve>;
     let plane = DataPlane::resolving(transport, service, Arc::new(classify), settings, Some(book));
+    let healer = Healer {
+        node: Arc::clone(&node),
+        data: plane.client().clone(),
+        local,
+        archive: directory.archive.clone(),
+        proofs,
+    };
     let control = match control {
         Some(parts) => {
             let (node, data) = (Arc::clone(&node), plane.client().clone());
@@ -177,6 +182,7 @@ pub fn serve(
     let token = || supervisor.token();
     supervisor.start("scrub", keeper::scrub(Arc::clone(&node), upkeep, token()));
     supervisor.start("collect", keeper::collect(Arc::clone(&node), token()));
+    supervisor.start("heal", heal::run(healer, token()));
     if let Some(listener) = admin {
         let mut metrics = Registry::with_prefix("floe");
         plane.metrics().register(&mut metrics);

@@ -9,13 +9,9 @@ use crate::{
 };
 
 impl Storage {
-    /// Slivers to be recovered, from `from` on, at most `limit`, whatever their time.
-    pub fn recovery_tasks(
-        &self,
-        from: Option<&SliverKey>,
-        limit: usize,
-    ) -> Result<Vec<(SliverKey, RecoveryTask)>, IndexError> {
-        self.snapshot()?.recovery()?.page(from, limit, |_| true)
+    /// What is remembered of a sliver to be recovered; `None` if it was never held and never tried.
+    pub fn recovery_task(&self, key: &SliverKey) -> Result<Option<RecoveryTask>, IndexError> {
+        self.snapshot()?.recovery()?.get(key)
     }
 
     /// Remembers that a sliver is to be recovered, or when to try again. A sliver that is stored
@@ -29,14 +25,6 @@ impl Storage {
             if !tables.slivers.contains(&key)? {
                 tables.recovery.insert(&key, &task)?;
             }
-            Ok(Ok(()))
-        })
-    }
-
-    /// Forgets a task, because its blob has ended or its shard is not kept any more.
-    pub fn forget_recovery_task(&self, key: SliverKey) -> Result<Pending<(), StoreFailed>, Busy> {
-        self.0.writer.change(0, move |tables| {
-            tables.recovery.remove(&key)?;
             Ok(Ok(()))
         })
     }

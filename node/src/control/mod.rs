@@ -7,7 +7,7 @@ mod handover;
 mod respond;
 mod task;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,4 @@
-//! Small committees with known keys, for the tests of this module.
+//! Small committees with known keys, for the tests of this crate.
 
 use floe_chain::{
     committee::{Candidate, Committee, MemberIndex},
@@ -7,21 +7,21 @@ use floe_chain::{
     keys::{BlsSecretKey, IdentitySecretKey},
 };
 
-pub(super) const NETWORK: NetworkId = NetworkId {
+pub(crate) const NETWORK: NetworkId = NetworkId {
     chain: ChainId::from_bytes([0xc0; 32]),
     system: SystemId::from_bytes([0x50; 32]),
 };
 
-pub(super) fn node(n: u8) -> NodeId {
+pub(crate) fn node(n: u8) -> NodeId {
     NodeId::from_bytes([n; 32])
 }
 
-pub(super) fn bls(n: u8) -> BlsSecretKey {
+pub(crate) fn bls(n: u8) -> BlsSecretKey {
     BlsSecretKey::from_seed(&[n; 32])
 }
 
 /// Nodes 1 to `members`, to whom ten shards are dealt in turn.
-pub(super) fn committee(epoch: u32, members: u8) -> Committee {
+pub(crate) fn committee(epoch: u32, members: u8) -> Committee {
     let candidates = (1..=members).map(|n| Candidate {
         node: node(n),
         bls_key: bls(n).public(),

@@ -11,6 +11,8 @@ use floe_p2p::{
     wire::{Kind, Refusal, Status, message::PutInconsistency},
 };
 
+use tokio::sync::mpsc;
+
 use super::{NodeService, busy, put_refusal};
 use crate::node::{Failed, Node};
 
@@ -24,19 +26,7 @@ impl NodeService {
         self.kept(&blob)?;
         let limit = Kind::PUT_INCONSISTENCY.limits().item;
         let bytes = payload.next_at_most(limit).await?;
-        let known = self.node.storage().has_inconsistency(&blob);
-        let notice = InconsistencyNotice {
-            blob,
-            segment,
-            digest: *blake3::hash(&bytes).as_bytes(),
-            size: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-        };
-        keep_proof(&self.node, blob, segment, bytes).await?;
-        if !known.map_err(Failed::from)? {
-            // With the queue full, others hear of it from the next node.
-            let _ = self.proofs.try_send(notice);
-        }
-        Ok(())
+        accept_proof(&self.node, &self.proofs, (blob, segment), bytes).await
     }
 
     pub(super) async fn send_proof(&self, blob: BlobId) -> Answer<(SegmentIndex, Bytes)> {
@@ -44,6 +34,28 @@ impl NodeService {
         let found = self.node.blocking(read).await?.map_err(Failed::from)?;
         found.ok_or_else(|| Status::NotHeld.into())
     }
+}
+
+/// Verifies a proof and keeps it; if it is the first of its blob, others hear of it.
+pub(crate) async fn accept_proof(
+    node: &Arc<Node>,
+    tell: &mpsc::Sender<InconsistencyNotice>,
+    (blob, segment): (BlobId, SegmentIndex),
+    proof: Bytes,
+) -> Answer<()> {
+    let known = node.storage().has_inconsistency(&blob);
+    let notice = InconsistencyNotice {
+        blob,
+        segment,
+        digest: *blake3::hash(&proof).as_bytes(),
+        size: u32::try_from(proof.len()).unwrap_or(u32::MAX),
+    };
+    keep_proof(node, blob, segment, proof).await?;
+    if !known.map_err(Failed::from)? {
+        // With the queue full, others hear of it from the next node.
+        let _ = tell.try_send(notice);
+    }
+    Ok(())
 }
 
 /// Verifies a proof and keeps it.

@@ -42,7 +42,7 @@ impl NodeService {
         let layout = self.kept(&request.blob)?;
         for segment in request.segments.iter() {
             // Memory for the answer is taken before the disk is read.
-            let grant = items.reserve(largest(&layout)).await?;
+            let grant = items.reserve(largest_metadata(&layout)).await?;
             let blob = request.blob;
             let read = move |node: &crate::node::Node| node.storage().get_metadata(&blob, segment);
             match self.node.blocking(read).await? {
@@ -65,9 +65,19 @@ pub(super) async fn next_metadata(
     segment: SegmentIndex,
     payload: &mut Payload,
 ) -> Answer<(Bytes, SegmentMetadata)> {
-    let bytes = payload.next_at_most(largest(layout)).await?;
+    let bytes = payload.next_at_most(largest_metadata(layout)).await?;
+    let metadata = verify_metadata(blob, segment, &bytes)?;
+    Ok((bytes, metadata))
+}
+
+/// Metadata of `segment` of `blob`, if these bytes are.
+pub(crate) fn verify_metadata(
+    blob: &BlobId,
+    segment: SegmentIndex,
+    bytes: &[u8],
+) -> Answer<SegmentMetadata> {
     let metadata: SegmentMetadata<Unverified> =
-        bcs::from_bytes(&bytes).map_err(|error| Refusal::bad_request(error.to_string()))?;
+        bcs::from_bytes(bytes).map_err(|error| Refusal::bad_request(error.to_string()))?;
     if metadata.segment() != segment {
         return Err(Refusal::bad_request(format!(
             "metadata of segment {segment} expected, got that of {}",
@@ -75,13 +85,12 @@ pub(super) async fn next_metadata(
         )));
     }
     let verified = metadata.verify(blob);
-    let metadata = verified.map_err(|error| Refusal::bad_request(error.to_string()))?;
-    Ok((bytes, metadata))
+    verified.map_err(|error| Refusal::bad_request(error.to_string()))
 }
 
 /// The most bytes that metadata of one segment takes: header, hashes, and an opening among at most
 /// 2^20 segments.
-fn largest(layout: &BlobLayout) -> u32 {
+pub(crate) fn largest_metadata(layout: &BlobLayout) -> u32 {
     const HEADER: u32 = 32;
     const OPENING: u32 = 32 * (31 + 20);
     HEADER + 64 * u32::from(layout.shards().get()) + OPENING

@@ -33,7 +33,9 @@ use floe_storage::{Busy, PutError, Registration};
 
 use tokio::sync::mpsc;
 
-pub(crate) use inconsistency::keep_proof;
+pub(crate) use inconsistency::{accept_proof, keep_proof};
+pub(crate) use metadata::{largest_metadata, verify_metadata};
+pub(crate) use symbols::largest_proof;
 
 use crate::{
     control::Directory,

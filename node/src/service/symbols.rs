@@ -15,6 +15,7 @@ impl NodeService {
     pub(super) async fn send_symbols(&self, request: GetSymbols, items: &mut Items) -> Answer<()> {
         for (blob, segment) in request.iter() {
             let layout = self.kept(&blob)?;
+            sliver_index(&blob, &layout, request.target, request.axis)?;
             let shape = layout.segment(segment);
             let shape = shape.map_err(|error| Refusal::bad_request(error.to_string()))?;
             let proof = if request.proven { largest_proof() } else { 0 };
@@ -39,9 +40,10 @@ impl NodeService {
     }
 }
 
-/// The most bytes of a proof: the BCS of an opening among 1024 entries.
-fn largest_proof() -> usize {
-    2 + 32 * (31 + 5)
+/// The most bytes that a proof is longer than its symbol: its place, the symbol's length, and an
+/// opening among 1024 entries.
+pub(crate) const fn largest_proof() -> usize {
+    5 + 4 + 2 + 32 * (31 + 5)
 }
 
 /// The bitmap of present sources and their symbols; `None` without the segment's metadata.
@@ -82,7 +84,7 @@ fn collect(
     Ok(Some(bitmap.into()))
 }
 
-/// Appends the symbol where `sliver` crosses `crossing`, and its proof if wanted.
+/// Appends the symbol where `sliver` crosses `crossing`, or its proof, which contains it.
 fn append(
     node: &Node,
     sliver: &floe_codec::VerifiedSliver<Bytes>,
@@ -92,10 +94,11 @@ fn append(
 ) -> Result<(), Failed> {
     let failed = |error: &dyn std::error::Error| Failed(error.to_string());
     let extended = node.codec().extend_sliver(sliver);
-    out.extend_from_slice(extended.symbol(crossing).map_err(|error| failed(&error))?);
     if proven {
         let proof = extended.prove(crossing).map_err(|error| failed(&error))?;
         out.extend(bcs::to_bytes(&proof).map_err(|error| failed(&error))?);
+    } else {
+        out.extend_from_slice(extended.symbol(crossing).map_err(|error| failed(&error))?);
     }
     Ok(())
 }
