@@ -270,7 +270,10 @@ impl Sender {
             let address = self.cargo.network.address(self.member);
             let options = options(&self.cargo.network, TrafficClass::Control, 0);
             match self.cargo.peers.health(address, &options).await {
-                Ok(_) | Err(CallError::Refused(_)) => return Ok(()),
+                Ok(_) | Err(CallError::Refused(_)) => {
+                    self.succeeded().await;
+                    return Ok(());
+                }
                 Err(error) => self.after(error, begun).await?,
             }
         }
