@@ -49,7 +49,9 @@ floe=$(floe_bin)
 
 $stopped && say "starting the stopped network in $dir again ..."
 tear_down() { "$root/testnet/down.sh" --dir "$dir" >&2 || true; }
-trap 'say "not up; see the logs in $dir"; tear_down' ERR
+# Whatever ends this script before the network is up, nothing of it stays behind.
+trap 'say "not up; see the logs in $dir"; tear_down' EXIT
+trap 'exit 130' INT TERM
 
 say "starting the local chain ..."
 mkdir -p "$dir/devnet"
@@ -80,7 +82,7 @@ say "storing and reading a sample ..."
 sample=$root/README.md
 id=$("$floe" store --progress off "$sample")
 "$floe" read --progress off "$id" | cmp - "$sample" || die "the sample came back different"
-trap - ERR
+trap - EXIT INT TERM
 
 cat >&2 <<TEXT
 
@@ -99,7 +101,8 @@ TEXT
 if ! $detach; then
   say ""
   say "Ctrl-C stops the network."
-  trap 'say ""; say "stopping ..."; tear_down; exit 0' INT TERM
+  trap tear_down EXIT
+  trap 'say ""; say "stopping ..."; exit 0' INT TERM
   while running "$dir/devnet/pid"; do sleep 1; done
   die "the local chain ended; see $dir/devnet/log"
 fi
