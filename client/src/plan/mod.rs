@@ -6,4 +6,5 @@ mod store;
 
 pub use read::{ByteRange, ParseRangeError, Part, RangeError, ReadPlan, SegmentRead};
 pub use size::ByteSize;
+pub(crate) use store::upload_bytes;
 pub use store::{Date, Payment, PlanError, Purchase, Standing, StorePlan, StoreQuestion};

@@ -277,7 +277,7 @@ impl Payment {
 }
 
 /// Every sliver once, the metadata to every node.
-fn upload_bytes(layout: &BlobLayout, nodes: u16) -> u64 {
+pub(crate) fn upload_bytes(layout: &BlobLayout, nodes: u16) -> u64 {
     let slivers: u64 = Axis::BOTH
         .iter()
         .map(|axis| layout.sliver_size(*axis))

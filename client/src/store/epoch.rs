@@ -6,12 +6,11 @@ use std::{sync::Arc, time::Duration};
 use floe_chain::{
     certificate::{Certificate, Collector},
     committee::MemberIndex,
-    epoch::Epoch,
     quorum::{Tally, Threshold},
     rpc::{self, ChainError, Operation, abort::Refusal},
     statement::Available,
 };
-use floe_codec::{Axis, Weight};
+use floe_codec::Weight;
 use floe_p2p::wire::{TrafficClass, message::GetBlobStatus};
 use futures::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
@@ -28,13 +27,16 @@ use crate::{
     chain::is_stale,
     disk::journal::Journal,
     network::Network,
+    plan::upload_bytes,
     progress::{Event, Phase},
 };
 
 /// Most passes in one epoch; each one sends what nodes said they lack.
-const PASSES: usize = 4;
+const PASSES: u32 = 4;
+/// Segments of each shard that a node says it lacks at once. A blob of so many more takes a pass more.
+const LISTED: u32 = 1024;
 /// How long a node may take to say what it lacks before everything is sent to it.
-const STATUS_TIME: Duration = Duration::from_secs(3);
+const STATUS_TIME: Duration = Duration::from_secs(10);
 /// How long certifying is tried while no chain endpoint answers.
 const CERTIFY_TIME: Duration = Duration::from_secs(20);
 /// Between two looks at the chain.
@@ -43,8 +45,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How one epoch of a store ended.
 enum Outcome {
     Certified(Box<Tail>),
-    /// The chain, or nodes, are in a later epoch.
-    Epoch(Epoch),
+    /// The chain is in a later epoch, or soon will be.
+    NextEpoch,
 }
 
 /// What was learned about each node in one epoch.
@@ -57,6 +59,8 @@ struct Standing<'c> {
     confirming: bool,
     /// Nodes that a further pass has to serve, with what they lack if they said so.
     again: Vec<(MemberIndex, Option<Lack>)>,
+    /// Nodes that say they are in a later epoch. One alone may lie.
+    ahead: Tally,
 }
 
 impl Run {
@@ -69,10 +73,10 @@ impl Run {
             let network = Arc::clone(&self.network);
             match self.one_epoch(client, &network).await? {
                 Outcome::Certified(tail) => return Ok((self.journal, *tail)),
-                Outcome::Epoch(epoch) => {
+                Outcome::NextEpoch => {
                     self.network = client.network_after(network.epoch()).await?;
-                    let epoch = epoch.max(self.network.epoch());
-                    self.listener.on(Event::EpochChanged { epoch: epoch.get() });
+                    let epoch = self.network.epoch().get();
+                    self.listener.on(Event::EpochChanged { epoch });
                     self.resumed = true;
                 }
             }
@@ -104,6 +108,7 @@ impl Run {
             reached: Vec::new(),
             confirming: false,
             again: Vec::new(),
+            ahead: Tally::new(&network.committee),
         };
         for kept in &self.journal.confirmations {
             // Confirmations of other epochs are refused here, which is right.
@@ -127,15 +132,26 @@ impl Run {
         self.listener.on(Event::Phase {
             phase: Phase::Upload,
         });
-        for _ in 0..PASSES {
+        let segments = self.encoder.commitment().layout().segment_count();
+        for _ in 0..PASSES + segments / LISTED {
             let mut pass = Pass::start(&cargo, lacks, true);
             match self.watch(network, &mut pass, &mut standing).await? {
                 Watched::Quorum(certificate) => {
                     return self.certify(&certificate, cargo, pass, standing).await;
                 }
-                Watched::Epoch(epoch) => return Ok(Outcome::Epoch(epoch)),
-                Watched::Over if standing.again.is_empty() => break,
+                Watched::NextEpoch => return Ok(Outcome::NextEpoch),
+                Watched::Over if standing.again.is_empty() => {
+                    return Err(self.quorum_lost(network, &standing));
+                }
                 Watched::Over => {}
+            }
+            if standing.ahead.weight() > Weight(0) {
+                // Who says so may be the first to know. If the chain does not answer, others will.
+                let now = client.refresh().await;
+                if now.is_ok_and(|now| now.epoch() > network.epoch()) {
+                    return Ok(Outcome::NextEpoch);
+                }
+                sleep(PAUSE).await;
             }
             let again = std::mem::take(&mut standing.again);
             let (known, unknown): (Vec<_>, Vec<_>) =
@@ -148,6 +164,14 @@ impl Run {
                     .filter_map(|(member, lack)| Some((member, lack?))),
             );
         }
+        for (member, _) in lacks {
+            let reason = if standing.ahead.contains(member) {
+                LATER_EPOCH
+            } else {
+                STILL_LACKING
+            };
+            self.lose(network, &mut standing, member, reason.to_owned());
+        }
         Err(self.quorum_lost(network, &standing))
     }
 
@@ -158,7 +182,8 @@ impl Run {
         pass: &mut Pass,
         standing: &mut Standing<'_>,
     ) -> Result<Watched, StoreError> {
-        let total = total_upload(network, &self.encoder);
+        let nodes = u16::try_from(network.committee.members().len()).unwrap_or(u16::MAX);
+        let total = upload_bytes(self.encoder.commitment().layout(), nodes);
         let mut sent = 0;
         loop {
             if let Some(certificate) = standing.collector.certificate() {
@@ -179,7 +204,15 @@ impl Run {
                 }
                 Report::Reached(member) => standing.reached.push(member),
                 Report::Broken(error) => return Err(error.into()),
-                Report::Ended(_, NodeEnd::Epoch(epoch)) => return Ok(Watched::Epoch(epoch)),
+                Report::Ended(member, NodeEnd::Epoch(epoch)) => {
+                    let node = network.member(member).node();
+                    tracing::debug!(%node, %epoch, "a node says it is in a later epoch");
+                    standing.ahead.insert(member);
+                    if standing.ahead.meets(Threshold::Validity) {
+                        return Ok(Watched::NextEpoch);
+                    }
+                    standing.again.push((member, None));
+                }
                 Report::Ended(member, NodeEnd::Behind) => standing.again.push((member, None)),
                 Report::Ended(member, NodeEnd::Lacking(missing)) => {
                     standing.again.push((member, Some(Lack::Listed(missing))));
@@ -188,14 +221,13 @@ impl Run {
                     self.lose(network, standing, member, error.to_string());
                 }
                 Report::Ended(member, NodeEnd::Confirmed(confirmation)) => {
-                    let ours = confirmation.node == network.member(member).node();
-                    match standing.collector.add(&confirmation) {
-                        Ok(()) if ours => {
-                            self.journal.confirmed(*confirmation)?;
-                            self.tell_confirmed(network, standing);
-                        }
-                        Ok(()) => self.lose(network, standing, member, FOREIGN.to_owned()),
-                        Err(error) => self.lose(network, standing, member, error.to_string()),
+                    if confirmation.node != network.member(member).node() {
+                        self.lose(network, standing, member, FOREIGN.to_owned());
+                    } else if let Err(error) = standing.collector.add(&confirmation) {
+                        self.lose(network, standing, member, error.to_string());
+                    } else {
+                        self.journal.confirmed(*confirmation)?;
+                        self.tell_confirmed(network, standing);
                     }
                 }
             }
@@ -242,10 +274,7 @@ impl Run {
             };
             match self.wallet.execute(vec![certify]).await {
                 Ok(_) => break,
-                Err(error) if is_stale(&error) => {
-                    let epoch = cargo.network.epoch();
-                    return Ok(Outcome::Epoch(epoch.next().unwrap_or(epoch)));
-                }
+                Err(error) if is_stale(&error) => return Ok(Outcome::NextEpoch),
                 // An earlier try did more than its answer told.
                 Err(ChainError::Refused(Refusal::BlobAlreadyCertified)) => break,
                 Err(error)
@@ -333,11 +362,13 @@ impl Run {
 /// What following a pass came to.
 enum Watched {
     Quorum(Box<Certificate<Available>>),
-    Epoch(Epoch),
+    NextEpoch,
     Over,
 }
 
 const FOREIGN: &str = "it answered with the confirmation of another node";
+const LATER_EPOCH: &str = "it says it is in a later epoch, and the chain is not";
+const STILL_LACKING: &str = "it still lacks what it was sent, or is too slow to take it";
 
 /// Asks nodes what they lack. Whoever does not answer in time is sent everything.
 pub(super) async fn ask_lacks(cargo: &Cargo, members: &[MemberIndex]) -> Vec<(MemberIndex, Lack)> {
@@ -356,16 +387,4 @@ pub(super) async fn ask_lacks(cargo: &Cargo, members: &[MemberIndex]) -> Vec<(Me
         }
     };
     join_all(members.iter().copied().map(ask)).await
-}
-
-/// Bytes that go to nodes when nobody has anything yet.
-fn total_upload(network: &Network, encoder: &super::encode::Encoder) -> u64 {
-    let layout = encoder.commitment().layout();
-    let slivers: u64 = Axis::BOTH
-        .iter()
-        .map(|axis| layout.sliver_size(*axis))
-        .sum();
-    let shards = u64::from(layout.shards().get());
-    let nodes = u64::try_from(network.committee.members().len()).unwrap_or(u64::MAX);
-    shards * slivers + 64 * shards * u64::from(layout.segment_count()) * nodes
 }

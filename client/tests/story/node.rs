@@ -47,6 +47,10 @@ pub(crate) enum Fault {
     Silent,
     /// Signs something else than what it holds.
     ForgedConfirmation,
+    /// Answers with the confirmation of another node, whose key has this seed.
+    Replay { node: NodeId, seed: u8 },
+    /// Says that an epoch has begun which nobody knows.
+    FarAhead,
 }
 
 pub(crate) type Key = (BlobId, SegmentIndex, ShardIndex, Axis);
@@ -117,8 +121,14 @@ impl MemoryNode {
     }
 
     fn check_epoch(&self, call: &Call) -> Answer<()> {
-        let epoch = self.state().epoch;
-        if call.epoch == epoch {
+        let (epoch, fault) = {
+            let state = self.state();
+            (state.epoch, state.fault)
+        };
+        if fault == Fault::FarAhead {
+            let epoch = Epoch::new(9999);
+            Err(Status::WrongEpoch { epoch }.into())
+        } else if call.epoch == epoch {
             Ok(())
         } else {
             Err(Status::WrongEpoch { epoch }.into())
@@ -158,15 +168,18 @@ impl MemoryNode {
         if fault == Fault::ForgedConfirmation {
             body.size += 1;
         }
-        Confirmation::sign(
-            node,
-            Statement {
-                network,
-                epoch,
-                body,
-            },
-            &self.key,
-        )
+        let statement = Statement {
+            network,
+            epoch,
+            body,
+        };
+        match fault {
+            Fault::Replay { node, seed } => {
+                let key = BlsSecretKey::from_seed(&[seed; 32]);
+                Confirmation::sign(node, statement, &key)
+            }
+            _ => Confirmation::sign(node, statement, &self.key),
+        }
     }
 }
 

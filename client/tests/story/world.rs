@@ -213,6 +213,17 @@ impl World {
         of_nodes.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
     }
 
+    /// Waits until a journey tells of such an event, or is over.
+    pub(crate) async fn until<T>(
+        &self,
+        journey: &tokio::task::JoinHandle<T>,
+        such: impl Fn(&Event) -> bool,
+    ) {
+        while !journey.is_finished() && !self.events.lock().unwrap().iter().any(&such) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Stops nodes without a word of farewell.
     pub(crate) async fn kill(&mut self, count: usize) {
         for node in self.nodes.drain(..count) {
