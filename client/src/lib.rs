@@ -22,16 +22,19 @@ mod verdict;
 pub use connect::{ConnectError, open_wallet};
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use floe_chain::{
+    blob::Registration,
     epoch::Epoch,
+    id::{Address, ObjectId},
     rpc::{ChainError, ChainRead, ChainWrite, abort::Refusal},
 };
-use floe_codec::Codec;
+use floe_codec::{BlobId, Codec};
 use floe_p2p::{address::PeerAddress, client::DataClient, fetch::HedgeBudget};
 
 use crate::{chain::Moment, network::Network};
@@ -49,6 +52,13 @@ pub struct Client {
     finder: Option<Arc<find::Finder>>,
     network: Arc<Mutex<Option<Arc<Network>>>>,
     hedges: Arc<Mutex<HedgeBudget>>,
+    listing: Arc<tokio::sync::Mutex<Option<Listing>>>,
+}
+
+/// What the wallet had registered when it was last asked, and what this client registered since.
+struct Listing {
+    at: tokio::time::Instant,
+    objects: BTreeMap<BlobId, Vec<ObjectId>>,
 }
 
 /// What a client is made of.
@@ -88,6 +98,8 @@ impl Default for Patience {
     }
 }
 
+/// How long a listing of the wallet is good enough to find what was registered elsewhere.
+const LISTING_TIME: Duration = Duration::from_secs(60);
 /// Between two looks at the chain.
 const EPOCH_PAUSE: Duration = Duration::from_millis(250);
 
@@ -113,6 +125,7 @@ impl Client {
             finder: None,
             network: Arc::default(),
             hedges: Arc::default(),
+            listing: Arc::default(),
         }
     }
 
@@ -141,6 +154,38 @@ impl Client {
         match known {
             Some(network) => Ok(network),
             None => self.refresh().await,
+        }
+    }
+
+    /// The wallet's registrations of a blob, as they are now. A wallet may own many: it is listed once
+    /// in a while, not for each of them.
+    async fn registrations(
+        &self,
+        owner: Address,
+        blob: BlobId,
+    ) -> Result<Vec<Registration>, ChainError> {
+        let mut listing = self.listing.lock().await;
+        listing.take_if(|it| it.at.elapsed() >= LISTING_TIME);
+        if listing.is_none() {
+            let mut objects: BTreeMap<BlobId, Vec<ObjectId>> = BTreeMap::new();
+            for owned in self.chain.owned_blobs(owner).await? {
+                objects.entry(owned.blob).or_default().push(owned.object);
+            }
+            let at = tokio::time::Instant::now();
+            *listing = Some(Listing { at, objects });
+        }
+        let found = listing.as_ref().and_then(|it| it.objects.get(&blob));
+        let objects = found.cloned().unwrap_or_default();
+        drop(listing);
+        let found = objects.iter().map(|object| self.chain.blob(*object));
+        let found = futures::future::try_join_all(found).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// This client has registered a blob.
+    async fn registered(&self, blob: BlobId, object: ObjectId) {
+        if let Some(listing) = self.listing.lock().await.as_mut() {
+            listing.objects.entry(blob).or_default().push(object);
         }
     }
 

@@ -206,11 +206,19 @@ impl Client {
     /// # Errors
     /// It is not there, or there are several of that id.
     pub async fn owned_blob(&self, name: BlobName) -> Result<OwnedBlob, OwnedError> {
-        let named = |it: &OwnedBlob| match name {
+        self.named(&self.owned().await?, name)
+    }
+
+    /// One of the blobs that [`owned`](Self::owned) listed.
+    ///
+    /// # Errors
+    /// It is not there, or there are several of that id.
+    pub fn named(&self, owned: &[OwnedBlob], name: BlobName) -> Result<OwnedBlob, OwnedError> {
+        let named = |it: &&OwnedBlob| match name {
             BlobName::Blob(blob) => it.blob == blob,
             BlobName::Object(object) => it.object == object,
         };
-        let mut found: Vec<_> = self.owned().await?.into_iter().filter(named).collect();
+        let mut found: Vec<_> = owned.iter().filter(named).cloned().collect();
         let objects: Vec<_> = found.iter().map(|it| it.object).collect();
         match (found.pop(), found.is_empty()) {
             (Some(blob), true) => Ok(blob),

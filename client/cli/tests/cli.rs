@@ -149,6 +149,25 @@ fn keys_are_private_and_never_replaced() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_name_that_is_not_utf8_is_printed_without_loss() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let dir = tempfile::tempdir().unwrap();
+    let run = command(dir.path(), &["--json", "key", "new", "identity"])
+        .arg(OsStr::from_bytes(b"\xff\xfe"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        run.status.code(),
+        Some(0),
+        "{}",
+        text(&run.stderr, dir.path())
+    );
+    let line: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(line["file"]["base64url"], "__4");
+}
+
 #[test]
 fn an_unreachable_chain_is_a_network_error() {
     let dir = tempfile::tempdir().unwrap();

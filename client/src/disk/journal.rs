@@ -9,7 +9,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
-    ops::Range,
+    ops::{Deref, Range},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -24,13 +24,19 @@ use floe_chain::{
 use floe_codec::{BlobId, BlobLayout, SegmentRoot};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::source::Stamp;
+use super::{path::FilePath, source::Stamp};
 
-/// The state of one store, in memory and on disk.
+/// The state of one store, in memory and on disk. While it is open no other process can open it.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     file: File,
+    kept: Kept,
+}
+
+/// What a journal says.
+#[derive(Debug, Clone)]
+pub struct Kept {
     /// How it began.
     pub started: Started,
     /// The registration that was paid for, once there is one.
@@ -85,7 +91,7 @@ impl From<NetworkId> for NetworkName {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSource {
     /// Absolute path.
-    pub path: PathBuf,
+    pub path: FilePath,
     /// What it looked like.
     pub stamp: Stamp,
     /// It is our own copy of a read-once input and goes away with the journal's end.
@@ -183,106 +189,74 @@ impl Journal {
     /// # Errors
     /// The disk fails, the journal is damaged, or another process holds it.
     pub fn begin(dir: &Path, started: Started) -> Result<Self, JournalError> {
-        let path = dir.join(format!("{}.{}.jsonl", started.blob, started.network.system));
-        if path.exists() {
-            let found = Self::open(&path)?;
-            if let Some(found) = found {
-                return Ok(found);
-            }
+        let path = Self::path(dir, &started.blob, &started.network);
+        if let Some(found) = Self::open(&path)? {
+            return Ok(found);
         }
-        let io = |source| JournalError::Io {
+        std::fs::create_dir_all(dir).map_err(|source| JournalError::Io {
             path: path.clone(),
             source,
-        };
-        std::fs::create_dir_all(dir).map_err(io)?;
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(io)?;
-        lock(&file, &path)?;
-        file.set_len(0).map_err(io)?;
-        let mut journal = Self {
-            file,
-            registered: None,
-            confirmations: Vec::new(),
-            certified: None,
-            started: started.clone(),
-            path,
-        };
+        })?;
+        let file = locked(&path, OpenOptions::new().create(true))?;
+        Self::write_first(file, path, started)
+    }
+
+    /// Begins anew with other wishes for the same blob. What was paid for stays on chain.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn restart(self, started: Started) -> Result<Self, JournalError> {
+        Self::write_first(self.file, self.path, started)
+    }
+
+    fn write_first(file: File, path: PathBuf, started: Started) -> Result<Self, JournalError> {
+        file.set_len(0).map_err(|source| JournalError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        let kept = Kept::new(started.clone());
+        let mut journal = Self { path, file, kept };
         journal.append(&Entry::Started(started))?;
         Ok(journal)
     }
 
-    /// Opens a journal; `None` if it was cut before its first line was complete.
+    /// Where the journal of a blob is, if there is one.
+    #[must_use]
+    pub fn path(dir: &Path, blob: &BlobId, network: &NetworkName) -> PathBuf {
+        dir.join(format!("{blob}.{}.jsonl", network.system))
+    }
+
+    /// Opens a journal; `None` if there is none, or it was cut before its first line was complete.
     ///
     /// # Errors
     /// As [`begin`](Self::begin).
     pub fn open(path: &Path) -> Result<Option<Self>, JournalError> {
+        let file = match locked(path, &mut OpenOptions::new()) {
+            Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            file => file?,
+        };
         let io = |source| JournalError::Io {
             path: path.to_owned(),
             source,
         };
-        let file = OpenOptions::new()
-            .append(true)
-            .read(true)
-            .open(path)
-            .map_err(io)?;
-        lock(&file, path)?;
-        let text = std::fs::read_to_string(path).map_err(io)?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        file.set_len(whole as u64).map_err(io)?;
-        let mut lines = Self::entries(path, text.get(..whole).unwrap_or_default());
-        let Some(first) = lines.next() else {
-            return Ok(None);
-        };
-        let Entry::Started(started) = first? else {
-            return Err(damaged(path, 1, "the first line is not `started`"));
-        };
-        if started.v != VERSION {
-            let problem = format!("format version {}, not {VERSION}", started.v);
-            return Err(damaged(path, 1, problem));
-        }
-        let mut journal = Self {
+        let bytes = std::fs::read(path).map_err(io)?;
+        let whole = whole_lines(&bytes);
+        file.set_len(whole.len() as u64).map_err(io)?;
+        let kept = Kept::parse(path, whole)?;
+        Ok(kept.map(|kept| Self {
             path: path.to_owned(),
             file,
-            started,
-            registered: None,
-            confirmations: Vec::new(),
-            certified: None,
-        };
-        for (index, entry) in lines.enumerate() {
-            match entry? {
-                Entry::Started(_) => return Err(damaged(path, index + 2, "begins twice")),
-                Entry::Registered(it) => journal.registered = Some(it),
-                Entry::Certified(it) => journal.certified = Some(it),
-                Entry::Confirmed(text) => {
-                    let confirmation = BASE64URL_NOPAD
-                        .decode(text.as_bytes())
-                        .ok()
-                        .and_then(|bytes| bcs::from_bytes(&bytes).ok())
-                        .ok_or_else(|| damaged(path, index + 2, "not a confirmation"))?;
-                    journal.confirmations.push(confirmation);
-                }
-            }
-        }
-        Ok(Some(journal))
+            kept,
+        }))
     }
 
-    fn entries<'a>(
-        path: &'a Path,
-        text: &'a str,
-    ) -> impl Iterator<Item = Result<Entry, JournalError>> + 'a {
-        text.lines().enumerate().map(move |(index, line)| {
-            serde_json::from_str(line).map_err(|e| damaged(path, index + 1, e))
-        })
-    }
-
-    /// The journals in `dir`, those that cannot be read as errors.
+    /// The files of the journals in `dir`.
     ///
     /// # Errors
     /// The directory cannot be read.
-    pub fn all(dir: &Path) -> Result<Vec<Result<Self, JournalError>>, JournalError> {
+    pub fn files(dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
         let io = |source| JournalError::Io {
             path: dir.to_owned(),
             source,
@@ -292,21 +266,22 @@ impl Journal {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(source) => return Err(io(source)),
         };
-        let mut paths = Vec::new();
+        let mut files = Vec::new();
         for entry in listing {
             let path = entry.map_err(io)?.path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "jsonl")
-            {
-                paths.push(path);
+            if path.extension().is_some_and(|it| it == "jsonl") {
+                files.push(path);
             }
         }
-        paths.sort();
-        Ok(paths
-            .iter()
-            .filter_map(|path| Self::open(path).transpose())
-            .collect())
+        files.sort();
+        Ok(files)
+    }
+
+    /// Whether another process is working on the journal of this file.
+    #[must_use]
+    pub fn is_busy(path: &Path) -> bool {
+        let held = |file: File| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock));
+        File::open(path).is_ok_and(held)
     }
 
     /// Keeps the registration: from here on money was spent.
@@ -315,8 +290,7 @@ impl Journal {
     /// The disk fails.
     pub fn registered(&mut self, registered: Registered) -> Result<(), JournalError> {
         self.append(&Entry::Registered(registered.clone()))?;
-        self.confirmations.clear();
-        self.registered = Some(registered);
+        self.kept.register(registered);
         Ok(())
     }
 
@@ -327,7 +301,7 @@ impl Journal {
     pub fn confirmed(&mut self, confirmation: Confirmation<Available>) -> Result<(), JournalError> {
         let bytes = bcs::to_bytes(&confirmation).expect("confirmations always encode");
         self.append(&Entry::Confirmed(BASE64URL_NOPAD.encode(&bytes)))?;
-        self.confirmations.push(confirmation);
+        self.kept.confirmations.push(confirmation);
         Ok(())
     }
 
@@ -337,12 +311,11 @@ impl Journal {
     /// The disk fails.
     pub fn certified(&mut self, certified: Certified) -> Result<(), JournalError> {
         self.append(&Entry::Certified(certified.clone()))?;
-        self.certified = Some(certified);
+        self.kept.certified = Some(certified);
         Ok(())
     }
 
-    /// Nothing is left to go on with: removes the spooled copy and, if the blob was never paid
-    /// for or is gone, the journal.
+    /// Removes the journal, and the spooled copy with it. What was paid for stays on chain.
     ///
     /// # Errors
     /// The disk fails.
@@ -358,7 +331,7 @@ impl Journal {
     pub fn drop_spool(&self) {
         if let Some(source) = self.started.source.as_ref().filter(|s| s.spooled) {
             // Already gone is as good as removed; anything else wastes space and nothing more.
-            let _ = std::fs::remove_file(&source.path);
+            let _ = std::fs::remove_file(&*source.path);
         }
     }
 
@@ -375,18 +348,100 @@ impl Journal {
     }
 }
 
-/// Locks a journal. Others lock it for a moment when they look through all journals.
-fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
-    for _ in 0..LOCK_TRIES {
-        match file.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
-            Err(std::fs::TryLockError::Error(source)) => {
-                return Err(JournalError::Io {
-                    path: path.to_owned(),
-                    source,
-                });
+impl Deref for Journal {
+    type Target = Kept;
+
+    fn deref(&self) -> &Kept {
+        &self.kept
+    }
+}
+
+impl Kept {
+    fn new(started: Started) -> Self {
+        Self {
+            started,
+            registered: None,
+            confirmations: Vec::new(),
+            certified: None,
+        }
+    }
+
+    /// What a journal says now, whoever is working on it; `None` if there is none, or it was cut
+    /// before its first line was complete.
+    ///
+    /// # Errors
+    /// It cannot be read, or is damaged.
+    pub fn read(path: &Path) -> Result<Option<Self>, JournalError> {
+        match std::fs::read(path) {
+            Ok(bytes) => Self::parse(path, whole_lines(&bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(JournalError::Io {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    fn parse(path: &Path, lines: &[u8]) -> Result<Option<Self>, JournalError> {
+        let mut kept: Option<Self> = None;
+        for (index, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let wrong = |problem: &str| damaged(path, index + 1, problem);
+            let entry = serde_json::from_slice(line).map_err(|e| damaged(path, index + 1, e))?;
+            match (entry, &mut kept) {
+                (Entry::Started(started), None) if started.v == VERSION => {
+                    kept = Some(Self::new(started));
+                }
+                (Entry::Started(started), None) => {
+                    let problem = format!("format version {}, not {VERSION}", started.v);
+                    return Err(wrong(&problem));
+                }
+                (_, None) => return Err(wrong("the first line is not `started`")),
+                (Entry::Started(_), Some(_)) => return Err(wrong("begins twice")),
+                (Entry::Registered(it), Some(kept)) => kept.register(it),
+                (Entry::Certified(it), Some(kept)) => kept.certified = Some(it),
+                (Entry::Confirmed(text), Some(kept)) => {
+                    let confirmation = BASE64URL_NOPAD
+                        .decode(text.as_bytes())
+                        .ok()
+                        .and_then(|bytes| bcs::from_bytes(&bytes).ok())
+                        .ok_or_else(|| wrong("not a confirmation"))?;
+                    kept.confirmations.push(confirmation);
+                }
             }
+        }
+        Ok(kept)
+    }
+
+    /// A new registration: what was signed and certified was of another one.
+    fn register(&mut self, registered: Registered) {
+        self.registered = Some(registered);
+        self.confirmations.clear();
+        self.certified = None;
+    }
+}
+
+/// The lines that were written to their end; a crash may have cut the last one anywhere.
+fn whole_lines(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte == b'\n');
+    bytes
+        .get(..end.map_or(0, |end| end + 1))
+        .unwrap_or_default()
+}
+
+/// Opens and locks the file of a journal. Whoever waited for the lock may find the file removed: then
+/// it is opened anew.
+fn locked(path: &Path, options: &mut OpenOptions) -> Result<File, JournalError> {
+    let io = |source| JournalError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    for _ in 0..LOCK_TRIES {
+        let file = options.append(true).open(path).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) if is_linked(&file).map_err(io)? => return Ok(file),
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(std::fs::TryLockError::Error(source)) => return Err(io(source)),
         }
     }
     Err(JournalError::Busy {
@@ -394,8 +449,22 @@ fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
     })
 }
 
+#[cfg(unix)]
+fn is_linked(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(file.metadata()?.nlink() > 0)
+}
+
+/// Where open files cannot be removed there is nothing to ask.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
+fn is_linked(_: &File) -> io::Result<bool> {
+    Ok(true)
+}
+
 /// How often, and how long after each other, a lock is tried before another process is said to be
-/// at work: a look through all journals is over by then.
+/// at work. Others hold one for a moment when they ask whether it is held, and when they remove a
+/// journal that is over.
 const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
@@ -473,6 +542,54 @@ mod tests {
         let journal = Journal::begin(dir.path(), started()).unwrap();
         assert_eq!(journal.started, started());
         assert_eq!(journal.registered, Some(registered()));
+    }
+
+    #[test]
+    fn a_line_cut_within_a_character_is_dropped_like_any_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Journal::begin(dir.path(), started()).unwrap().path.clone();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.extend_from_slice(&"{\"registered\":\"ü".as_bytes()[..16]);
+        std::fs::write(&path, bytes).unwrap();
+        let found = Journal::open(&path).unwrap().unwrap();
+        assert_eq!(found.started, started());
+    }
+
+    #[test]
+    fn a_journal_that_was_begun_anew_or_registered_again_is_not_certified() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::begin(dir.path(), started()).unwrap();
+        journal.registered(registered()).unwrap();
+        let certified = Certified {
+            end: Epoch::new(5),
+            expires: ChainTime::from_ms(1),
+        };
+        journal.certified(certified).unwrap();
+        journal.registered(registered()).unwrap();
+        assert!(journal.certified.is_none());
+        let path = journal.path.clone();
+        assert!(Kept::read(&path).unwrap().unwrap().certified.is_none());
+        let other = Started {
+            epochs: 9,
+            ..started()
+        };
+        let journal = journal.restart(other.clone()).unwrap();
+        assert!(journal.registered.is_none());
+        drop(journal);
+        assert_eq!(Journal::open(&path).unwrap().unwrap().started, other);
+    }
+
+    #[test]
+    fn a_journal_that_is_worked_on_can_be_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = Journal::begin(dir.path(), started()).unwrap();
+        let files = Journal::files(dir.path()).unwrap();
+        assert_eq!(files, std::slice::from_ref(&held.path));
+        assert!(Kept::read(&held.path).unwrap().is_some());
+        assert!(Journal::is_busy(&held.path));
+        drop(held);
+        assert!(!Journal::is_busy(&files[0]));
+        assert!(Journal::open(&files[0]).unwrap().is_some());
     }
 
     #[test]

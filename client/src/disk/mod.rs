@@ -2,6 +2,7 @@
 //! a file.
 
 pub mod journal;
+pub mod path;
 pub mod source;
 pub mod spool;
 pub mod trust;

@@ -17,7 +17,7 @@ use floe_chain::{
     amount::Wal,
     blob::{BlobState, Registration},
     cost::encoded_bytes,
-    epoch::{ChainTime, Epoch},
+    epoch::{ChainTime, Epoch, epoch_count},
     id::ObjectId,
     rpc::{ChainError, ChainWrite, Operation, Room},
 };
@@ -34,7 +34,8 @@ use crate::{
     Client,
     chain::{Moment, is_late},
     disk::{
-        journal::{Certified, FileSource, Journal, Registered, Started},
+        journal::{Certified, FileSource, Journal, Kept, Registered, Started},
+        path::FilePath,
         source::Source,
     },
     network::Network,
@@ -51,6 +52,13 @@ pub struct StoreOptions {
     pub deletable: bool,
     /// The source is a spooled copy that goes away when the blob is certified.
     pub spooled: bool,
+}
+
+impl StoreOptions {
+    /// Whether a store that was begun was to be kept like this.
+    fn are_of(&self, started: &Started) -> bool {
+        (self.epochs, self.deletable) == (started.epochs, started.deletable)
+    }
 }
 
 /// A certified blob.
@@ -97,13 +105,12 @@ impl Client {
         options: &StoreOptions,
     ) -> Result<StorePlan, StoreError> {
         let state = self.moment().await?;
-        let known = self
-            .known_source(source, &state)?
-            .map(|journal| journal.started.blob);
-        let registered = match known {
-            Some(blob) => self.standing(blob, options, &state).await?,
-            None => None,
-        };
+        let (mut known, mut registered) = (None, None);
+        if let Some(kept) = self.known_source(source, &state)? {
+            let blob = kept.started.blob;
+            registered = self.found(&kept, options, false, &state).await?;
+            known = Some(blob);
+        }
         let question = self
             .question(source.len(), known, options, &state, registered)
             .await?;
@@ -149,39 +156,67 @@ impl Client {
         options: StoreOptions,
         listener: Listener,
     ) -> Result<(Stored, Option<Tail>), StoreError> {
+        self.go(source, options, listener, false).await
+    }
+
+    /// Stores the source. What is resumed goes on with the registration in its journal, whatever is
+    /// left of its time.
+    async fn go(
+        &self,
+        source: Source,
+        options: StoreOptions,
+        listener: Listener,
+        resumed: bool,
+    ) -> Result<(Stored, Option<Tail>), StoreError> {
         let wallet = self.wallet.clone().ok_or(StoreError::NoWallet)?;
         let state = self.moment().await?;
+        self.remove_expired(&state)?;
         let layout = BlobLayout::for_shards(state.system.shards, source.len())
             .map_err(crate::plan::PlanError::from)?;
         let source = Arc::new(source);
         let known = self.known_source(&source, &state)?;
-        let (journal, commitment) = match known {
-            Some(journal) => {
-                let commitment = BlobCommitment::new(layout, &journal.started.roots);
-                (Some(journal), commitment.ok())
-            }
-            None => (None, None),
-        };
-        let commitment = match commitment {
+        let known = known.and_then(|known| BlobCommitment::new(layout, &known.started.roots).ok());
+        let commitment = match known {
             Some(commitment) => commitment,
             None => self.commit(&source, layout, &listener).await?,
         };
         let blob = *commitment.id();
-        let mut journal = match journal {
-            Some(journal) => journal,
-            None => self.begin_journal(&source, &commitment, &options, &state)?,
-        };
+        let started = begun(&source, &commitment, &options, &state);
+        let mut journal = Journal::begin(&self.journals(), started.clone())?;
         if journal.started.source.is_some() {
             listener.on(Event::Resumable {
                 blob: blob.to_string(),
             });
         }
 
-        let purchase = || self.purchase(&*wallet, &commitment, &journal, &options, &listener);
+        let purchase = || {
+            self.purchase(
+                &*wallet,
+                &commitment,
+                &journal,
+                &options,
+                resumed,
+                &listener,
+            )
+        };
         let (plan, registration) = match purchase().await {
             Err(StoreError::Chain(error)) if is_late(&error) => purchase().await?,
             result => result?,
         };
+        if journal
+            .registered
+            .as_ref()
+            .is_none_or(|known| known.object != registration.object)
+        {
+            // What is resumed later is what is wanted now.
+            if !options.are_of(&journal.started) {
+                journal = journal.restart(started)?;
+            }
+            journal.registered(Registered {
+                object: registration.object,
+                period: registration.period.clone(),
+            })?;
+        }
         if plan.is_done() {
             journal.certified(Certified {
                 end: plan.period.end,
@@ -189,16 +224,6 @@ impl Client {
             })?;
             journal.drop_spool();
             return Ok((Stored::new(blob, registration.object, &plan, true), None));
-        }
-        if journal
-            .registered
-            .as_ref()
-            .is_none_or(|known| known.object != registration.object)
-        {
-            journal.registered(Registered {
-                object: registration.object,
-                period: registration.period.clone(),
-            })?;
         }
         let resumed = matches!(plan.payment.purchase, Purchase::Paid(_));
         let run = Run {
@@ -241,57 +266,68 @@ impl Client {
         Ok(committed.map_err(|panicked| EncodeError::Task(panicked.to_string()))??)
     }
 
-    /// The journal of exactly this unchanged file on this network.
-    fn known_source(&self, source: &Source, state: &Moment) -> Result<Option<Journal>, StoreError> {
+    /// What the journal of exactly this unchanged file on this network says.
+    fn known_source(&self, source: &Source, state: &Moment) -> Result<Option<Kept>, StoreError> {
         let Some((path, stamp)) = source.identity() else {
             return Ok(None);
         };
-        let same = |journal: &Journal| {
-            let known = journal.started.source.as_ref();
-            known.is_some_and(|known| known.path == path && known.stamp == stamp)
-                && journal.started.network == state.system.network.into()
+        let same = |kept: &Kept| {
+            let known = kept.started.source.as_ref();
+            known.is_some_and(|known| *known.path == *path && known.stamp == stamp)
+                && kept.started.network == state.system.network.into()
         };
+        let files = Journal::files(&self.journals())?;
         // A journal that cannot be read is reported when its own blob is stored again.
-        let journals = Journal::all(&self.journals())?.into_iter().flatten();
-        Ok(journals.into_iter().find(same))
+        let mut journals = files.iter().filter_map(|file| Kept::read(file).ok()?);
+        Ok(journals.find(same))
     }
 
-    fn begin_journal(
+    /// Removes the journals of what was certified and has expired.
+    fn remove_expired(&self, state: &Moment) -> Result<(), StoreError> {
+        let expired = |kept: &Kept| {
+            let certified = kept.certified.as_ref();
+            certified.is_some_and(|it| it.end <= state.epoch())
+                && kept.started.network == state.system.network.into()
+        };
+        for file in Journal::files(&self.journals())? {
+            // One that somebody works on, or that is unreadable, stays.
+            if Kept::read(&file).is_ok_and(|kept| kept.as_ref().is_some_and(expired))
+                && let Ok(Some(journal)) = Journal::open(&file)
+                && expired(&journal)
+            {
+                journal.forget()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A registration that is of use: that of the journal, else any of the wallet's. That of the journal
+    /// lasts as long as is wished, or was paid for as many epochs and not certified; to resume, what is
+    /// left of it will do.
+    async fn found(
         &self,
-        source: &Source,
-        commitment: &BlobCommitment,
+        journal: &Kept,
         options: &StoreOptions,
-        state: &Moment,
-    ) -> Result<Journal, StoreError> {
-        let file = source.identity().map(|(path, stamp)| FileSource {
-            path: path.to_owned(),
-            stamp,
-            spooled: options.spooled,
-        });
-        let roots: Vec<SegmentRoot> = commitment.segment_roots().collect();
-        let started = Started::new(
-            state.system.network,
-            *commitment.id(),
-            *commitment.layout(),
-            roots,
-            file,
-            options.epochs,
-            options.deletable,
-        );
-        Ok(Journal::begin(&self.journals(), started)?)
-    }
-
-    /// What became of the registration in the journal, if it is still of use.
-    async fn journaled(
-        &self,
-        journal: &Journal,
+        resumed: bool,
         state: &Moment,
     ) -> Result<Option<Standing>, StoreError> {
-        let Some(registered) = &journal.registered else {
-            return Ok(None);
+        let journaled = match &journal.registered {
+            Some(registered) => self.chain.blob(registered.object).await?,
+            None => None,
         };
-        let registration = self.chain.blob(registered.object).await?;
-        Ok(registration.and_then(|registration| standing_of(&registration, state)))
+        let of_use = |registration: &Registration| {
+            let unfinished = registration.certified.is_none()
+                && epoch_count(&registration.period) >= options.epochs;
+            let lasts = unfinished || lasts(registration, options, state);
+            resumed || (lasts && registration.deletable == options.deletable)
+        };
+        match journaled
+            .filter(of_use)
+            .and_then(|it| standing_of(&it, state))
+        {
+            Some(standing) => Ok(Some(standing)),
+            None => self.standing(journal.started.blob, options, state).await,
+        }
     }
 
     /// What the wallet has registered of the same bytes, on this or another machine.
@@ -304,12 +340,9 @@ impl Client {
         let Some(wallet) = &self.wallet else {
             return Ok(None);
         };
-        let asked_end = state.epoch().after(options.epochs);
-        let registrations = self.chain.owned_blobs(wallet.address()).await?;
+        let registrations = self.registrations(wallet.address(), blob).await?;
         let usable = registrations.iter().filter(|registration| {
-            registration.blob == blob
-                && registration.deletable == options.deletable
-                && Some(registration.period.end) >= asked_end
+            registration.deletable == options.deletable && lasts(registration, options, state)
         });
         let standings = usable.filter_map(|registration| standing_of(registration, state));
         // Certified ones first, then those that last longest.
@@ -360,16 +393,14 @@ impl Client {
         &self,
         wallet: &dyn ChainWrite,
         commitment: &BlobCommitment,
-        journal: &Journal,
+        journal: &Kept,
         options: &StoreOptions,
+        resumed: bool,
         listener: &Listener,
     ) -> Result<(StorePlan, Registration), StoreError> {
         let state = self.moment().await?;
         let (blob, layout) = (*commitment.id(), commitment.layout());
-        let standing = match self.journaled(journal, &state).await? {
-            Some(standing) => Some(standing),
-            None => self.standing(blob, options, &state).await?,
-        };
+        let standing = self.found(journal, options, resumed, &state).await?;
         let question = self
             .question(layout.length(), Some(blob), options, &state, standing)
             .await?;
@@ -406,6 +437,7 @@ impl Client {
             what: format!("transaction {}", receipt.digest),
             reason: "it registered no blob".to_owned(),
         })?;
+        self.registered(blob, object).await;
         let registration = self.registration(object).await?;
         Ok((plan, registration))
     }
@@ -417,6 +449,35 @@ impl Client {
             id: object.to_string(),
         })?)
     }
+}
+
+/// What a store that begins now keeps in its journal.
+fn begun(
+    source: &Source,
+    commitment: &BlobCommitment,
+    options: &StoreOptions,
+    state: &Moment,
+) -> Started {
+    let file = source.identity().map(|(path, stamp)| FileSource {
+        path: FilePath(path.to_owned()),
+        stamp,
+        spooled: options.spooled,
+    });
+    let roots: Vec<SegmentRoot> = commitment.segment_roots().collect();
+    Started::new(
+        state.system.network,
+        *commitment.id(),
+        *commitment.layout(),
+        roots,
+        file,
+        options.epochs,
+        options.deletable,
+    )
+}
+
+/// A registration that lasts as long as is wished.
+fn lasts(registration: &Registration, options: &StoreOptions, state: &Moment) -> bool {
+    Some(registration.period.end) >= state.epoch().after(options.epochs)
 }
 
 /// A registration that still counts.

@@ -1,6 +1,6 @@
 //! Stores that were interrupted: listing them, going on, giving up.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use floe_chain::id::ObjectId;
 use floe_codec::BlobId;
@@ -9,7 +9,12 @@ use serde::Serialize;
 use super::{StoreError, StoreOptions, Stored, Tail};
 use crate::{
     Client,
-    disk::{journal::Journal, source::Source, spool},
+    disk::{
+        journal::{Journal, Kept},
+        path::FilePath,
+        source::Source,
+        spool,
+    },
     plan::ByteSize,
     progress::Listener,
 };
@@ -26,7 +31,7 @@ pub struct Unfinished {
     pub object: Option<ObjectId>,
     /// The file it comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<PathBuf>,
+    pub source: Option<FilePath>,
 }
 
 impl Client {
@@ -38,14 +43,19 @@ impl Client {
     pub fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
         let network = self.chain.network();
         let mut found = Vec::new();
-        for journal in Journal::all(&self.journals())?.into_iter().flatten() {
-            let started = &journal.started;
-            if journal.certified.is_none() && started.network == network.into() {
+        for file in Journal::files(&self.journals())? {
+            // One that cannot be read is reported when it is to be resumed.
+            let Ok(Some(kept)) = Kept::read(&file) else {
+                continue;
+            };
+            let started = kept.started;
+            let open = kept.certified.is_none() && started.network == network.into();
+            if open && !Journal::is_busy(&file) {
                 found.push(Unfinished {
                     blob: started.blob,
                     size: ByteSize(started.layout.length()),
-                    object: journal.registered.as_ref().map(|it| it.object),
-                    source: started.source.as_ref().map(|it| it.path.clone()),
+                    object: kept.registered.map(|it| it.object),
+                    source: started.source.map(|it| it.path),
                 });
             }
         }
@@ -61,11 +71,11 @@ impl Client {
         blob: BlobId,
         listener: Listener,
     ) -> Result<(Stored, Option<Tail>), StoreError> {
-        let started = self.journal_of(blob)?.started;
+        let started = self.journal_of(blob)?.started.clone();
         let from = started.source.ok_or(StoreError::NothingToResume { blob })?;
         let gone = || StoreError::SourceGone {
             blob,
-            path: from.path.display().to_string(),
+            path: from.path.to_string(),
         };
         let source = Source::open(&from.path).map_err(|_| gone())?;
         if source
@@ -79,7 +89,7 @@ impl Client {
             deletable: started.deletable,
             spooled: from.spooled,
         };
-        self.store(source, options, listener).await
+        self.go(source, options, listener, true).await
     }
 
     /// Gives a store up. A registration that was paid for stays on chain.
@@ -93,28 +103,27 @@ impl Client {
     /// Removes the copies of inputs that killed processes left in `dir` and that no interrupted store
     /// needs. A directory outside the client's own may be shared with other clients, and is left alone.
     pub fn sweep_spool(&self, dir: &Path) {
-        let Ok(journals) = Journal::all(&self.journals()) else {
+        let Ok(files) = Journal::files(&self.journals()) else {
             return;
         };
-        // A journal that somebody is working on may need any of them.
-        let Ok(journals) = journals.into_iter().collect::<Result<Vec<_>, _>>() else {
-            return;
-        };
+        let mut needed = Vec::new();
+        for file in &files {
+            match Kept::read(file) {
+                Ok(Some(kept)) => needed.extend(kept.started.source.map(|source| source.path.0)),
+                Ok(None) => {}
+                // It may need any of them.
+                Err(_) => return,
+            }
+        }
         if dir.starts_with(&self.state_dir) {
-            let sources = journals.into_iter().filter_map(|it| it.started.source);
-            let needed: Vec<_> = sources.map(|source| source.path).collect();
             spool::sweep(dir, &needed);
         }
     }
 
     fn journal_of(&self, blob: BlobId) -> Result<Journal, StoreError> {
         let network = self.chain.network().into();
-        let journals = Journal::all(&self.journals())?.into_iter().flatten();
-        let of =
-            |journal: &Journal| (journal.started.blob, journal.started.network) == (blob, network);
-        journals
-            .into_iter()
-            .find(of)
-            .ok_or(StoreError::NothingToResume { blob })
+        let path = Journal::path(&self.journals(), &blob, &network);
+        let found = Journal::open(&path)?.filter(|journal| journal.started.network == network);
+        found.ok_or(StoreError::NothingToResume { blob })
     }
 }

@@ -9,7 +9,7 @@ use floe_chain::{
     keys::{BlsSecretKey, IdentitySecretKey, KeyError},
     rpc::keyfile::{read_secret_line, write_secret_line},
 };
-use floe_client::ConnectError;
+use floe_client::{ConnectError, disk::path::FilePath};
 use floe_p2p::identity::Identity;
 use serde::Serialize;
 
@@ -56,7 +56,7 @@ enum Kind {
 /// The public side of a key.
 #[derive(Debug, Serialize)]
 struct PublicKey {
-    file: PathBuf,
+    file: FilePath,
     public_key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
@@ -105,7 +105,7 @@ impl PublicKey {
                 Self {
                     public_key: hex(&key.public().to_bytes()),
                     peer: Some(peer),
-                    file,
+                    file: FilePath(file),
                 }
             }
             Kind::Protocol => {
@@ -113,7 +113,7 @@ impl PublicKey {
                 Self {
                     public_key: hex(&key.public().to_bytes()),
                     peer: None,
-                    file,
+                    file: FilePath(file),
                 }
             }
         })

@@ -1,4 +1,5 @@
-//! `floe read ID`: verified bytes to stdout or to a file that appears only when it is complete.
+//! `floe read ID`: verified bytes to stdout to a device or pipe, or to a file that appears
+//! only when it is complete.
 
 use std::{
     fmt,
@@ -6,7 +7,7 @@ use std::{
     path::PathBuf,
 };
 
-use floe_client::{plan::ByteRange, read::Reader};
+use floe_client::{disk::path::FilePath, plan::ByteRange, read::Reader};
 use floe_codec::BlobId;
 use serde::Serialize;
 
@@ -45,7 +46,7 @@ pub(crate) struct Args {
 struct Written {
     blob: BlobId,
     bytes: u64,
-    file: PathBuf,
+    file: FilePath,
 }
 
 impl Record for Written {
@@ -54,7 +55,7 @@ impl Record for Written {
 
 impl fmt::Display for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())
+        self.file.fmt(f)
     }
 }
 
@@ -71,13 +72,13 @@ impl Args {
             return Ok(Exit::Ok);
         }
         let failed = |source| Fault::from(WriteFailed::new(&self.output, source));
-        let mut file = WholeFile::begin(&self.output)?;
+        let mut file = WholeFile::begin(&self.output).await?;
         let bytes = copy(&mut reader, file.as_file_mut(), failed).await?;
         file.finish()?;
         context.output.print(&Written {
             blob: self.blob,
             bytes,
-            file: self.output.clone(),
+            file: FilePath(self.output.clone()),
         })?;
         Ok(Exit::Ok)
     }

@@ -36,7 +36,7 @@ impl fmt::Display for Line {
         } = &self.0;
         write!(f, "{blob}  {size}")?;
         if let Some(source) = source {
-            write!(f, " from {}", source.display())?;
+            write!(f, " from {source}")?;
         }
         match object {
             Some(object) => write!(f, "\n  registered as {object}; floe resume {blob}"),

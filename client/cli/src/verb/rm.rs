@@ -18,12 +18,14 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, context: &mut Context) -> Result<Exit, Fault> {
         let client = context.client().await?;
+        let mut owned = client.owned().await?;
         let mut failed = None;
         let mut removed = 0;
         for name in &self.names {
             let result = async {
-                let mut blob = client.owned_blob(*name).await?;
+                let mut blob = client.named(&owned, *name)?;
                 if !self.dry_run {
+                    context.sending("floe ls");
                     client.remove(&blob).await?;
                     blob.state = BlobState::Deleted;
                 }
@@ -32,6 +34,7 @@ impl Args {
             match result.await {
                 Ok(blob) => {
                     removed += 1;
+                    owned.retain(|other| other.object != blob.object);
                     context.output.print(&ls::Line(blob))?;
                 }
                 Err(error) => {
@@ -41,6 +44,7 @@ impl Args {
                 }
             }
         }
+        context.finished();
         match failed {
             None if self.dry_run => Ok(Exit::WouldChange),
             None => Ok(Exit::Ok),

@@ -2,14 +2,18 @@
 //! whether the file is the blob, without asking anybody but the chain. As a light client it also
 //! makes proofs that can be checked offline, and checks them.
 
-use std::{fmt, io::Write, path::PathBuf};
+use std::{
+    fmt,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use floe_chain::{
     id::ObjectId,
     statement::{Available, Persistence},
 };
 use floe_client::{
-    disk::source::Source,
+    disk::{path::FilePath, source::Source},
     light::{Bundle, Evidence, MAX_BUNDLE},
     plan::ByteRange,
     read::Reader,
@@ -61,7 +65,7 @@ struct Verified {
     bytes: u64,
     matches: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<PathBuf>,
+    file: Option<FilePath>,
 }
 
 impl Record for Verified {
@@ -78,8 +82,8 @@ impl fmt::Display for Verified {
         } = self;
         match (file, matches) {
             (None, _) => write!(f, "{blob}  all {bytes} bytes are readable and verified"),
-            (Some(file), true) => write!(f, "{blob}  is {}", file.display()),
-            (Some(file), false) => write!(f, "{blob}  is not {}", file.display()),
+            (Some(file), true) => write!(f, "{blob}  is {file}"),
+            (Some(file), false) => write!(f, "{blob}  is not {file}"),
         }
     }
 }
@@ -93,13 +97,13 @@ struct Proven {
     epoch: u32,
     signed: u32,
     shards: u32,
-    file: PathBuf,
+    file: FilePath,
     #[serde(skip)]
     evidence: Evidence,
 }
 
 impl Proven {
-    fn new(evidence: Evidence, file: PathBuf) -> Self {
+    fn new(evidence: Evidence, file: &Path) -> Self {
         let Available {
             blob,
             size,
@@ -113,7 +117,7 @@ impl Proven {
             epoch: evidence.epoch.get(),
             signed: evidence.shards,
             shards: evidence.total,
-            file,
+            file: FilePath(file.to_owned()),
             evidence,
         }
     }
@@ -139,7 +143,7 @@ impl Args {
         }
     }
 
-    async fn compare(&self, file: &std::path::Path, context: &Context) -> Result<Exit, Fault> {
+    async fn compare(&self, file: &Path, context: &Context) -> Result<Exit, Fault> {
         let client = context.client().await?;
         let source = Source::open(file).map_err(StoreError::from)?;
         let bytes = source.len();
@@ -148,7 +152,7 @@ impl Args {
             blob: self.blob,
             bytes,
             matches,
-            file: Some(file.to_owned()),
+            file: Some(FilePath(file.to_owned())),
         })?;
         Ok(if matches { Exit::Ok } else { Exit::Integrity })
     }
@@ -166,24 +170,22 @@ impl Args {
 
     async fn export(
         &self,
-        file: &std::path::Path,
+        file: &Path,
         object: ObjectId,
         context: &mut Context,
     ) -> Result<Exit, Fault> {
         let client = self.light.connect(context).await?;
         let bundle = client.prove(self.blob, object).await?;
-        let mut whole = WholeFile::begin(file)?;
+        let mut whole = WholeFile::begin(file).await?;
         let written = whole.as_file_mut().write_all(&bundle.to_bytes());
         written.map_err(|source| WriteFailed::new(file, source))?;
         whole.finish()?;
         let evidence = self.light.check(&bundle, context)?;
-        context
-            .output
-            .print(&Proven::new(evidence, file.to_owned()))?;
+        context.output.print(&Proven::new(evidence, file))?;
         Ok(Exit::Ok)
     }
 
-    async fn check(&self, file: &std::path::Path, context: &mut Context) -> Result<Exit, Fault> {
+    async fn check(&self, file: &Path, context: &mut Context) -> Result<Exit, Fault> {
         let unreadable = |error: std::io::Error| Misused {
             message: format!("cannot read the proof {}: {error}", file.display()),
             hint: "`floe verify ID --light --export FILE --object OBJECT` makes one",
@@ -200,9 +202,7 @@ impl Args {
                 .say(format!("this is a proof of {}", evidence.available.blob));
             return Ok(Exit::Integrity);
         }
-        context
-            .output
-            .print(&Proven::new(evidence, file.to_owned()))?;
+        context.output.print(&Proven::new(evidence, file))?;
         Ok(Exit::Ok)
     }
 }
