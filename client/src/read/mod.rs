@@ -30,7 +30,9 @@ use crate::{
 pub struct Reader {
     plan: ReadPlan,
     chunks: mpsc::Receiver<Result<Bytes, ReadError>>,
-    _task: JoinSet<()>,
+    /// Bytes still to come.
+    left: u64,
+    task: JoinSet<()>,
 }
 
 /// Source bytes of segments read ahead, where more than two fit.
@@ -116,15 +118,24 @@ impl Retrieval {
             listener,
         };
         task.spawn(job.run(send));
-        Ok(Reader {
-            plan,
-            chunks,
-            _task: task,
-        })
+        Ok(Reader::new(plan, chunks, task))
     }
 }
 
 impl Reader {
+    fn new(
+        plan: ReadPlan,
+        chunks: mpsc::Receiver<Result<Bytes, ReadError>>,
+        task: JoinSet<()>,
+    ) -> Self {
+        Self {
+            left: plan.length(),
+            plan,
+            chunks,
+            task,
+        }
+    }
+
     /// What is being read.
     #[must_use]
     pub fn plan(&self) -> &ReadPlan {
@@ -133,7 +144,26 @@ impl Reader {
 
     /// The next bytes, verified, in order; `None` after the last. After an error nothing follows.
     pub async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
-        self.chunks.recv().await
+        match self.chunks.recv().await {
+            Some(Ok(bytes)) => {
+                self.left = self.left.saturating_sub(bytes.len() as u64);
+                Some(Ok(bytes))
+            }
+            Some(Err(error)) => {
+                self.left = 0;
+                Some(Err(error))
+            }
+            None if self.left == 0 => None,
+            None => {
+                let ended = self.task.join_next().await;
+                let why = match ended {
+                    Some(Err(panicked)) => panicked.to_string(),
+                    _ => format!("{} bytes are missing", self.left),
+                };
+                self.left = 0;
+                Some(Err(ReadError::Task(why)))
+            }
+        }
     }
 }
 
@@ -167,5 +197,30 @@ impl Job {
                 total,
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use floe_codec::{BlobLayout, ShardCount};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_dies_is_an_error_and_not_the_end() {
+        let layout = BlobLayout::for_shards(ShardCount::new(10).unwrap(), 5).unwrap();
+        let blob = BlobId::from_bytes([1; 32]);
+        let plan = ReadPlan::new(blob, layout, ByteRange::All).unwrap();
+        let (send, chunks) = mpsc::channel(1);
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            send.send(Ok(Bytes::from_static(b"four"))).await.unwrap();
+            panic!("as a defect would");
+        });
+        let mut reader = Reader::new(plan, chunks, task);
+        assert_eq!(reader.next().await.unwrap().unwrap(), "four");
+        let error = reader.next().await.unwrap().unwrap_err();
+        assert!(error.to_string().contains("as a defect would"), "{error}");
+        assert!(reader.next().await.is_none(), "nothing follows an error");
     }
 }

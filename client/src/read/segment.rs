@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use floe_chain::committee::MemberIndex;
+use floe_chain::{committee::MemberIndex, id::NodeId};
 use floe_codec::{
     Axis, BlobId, Codec, DecodeBuffers, DecodeError, HelperSymbols, SegmentBuffers, SegmentIndex,
     SegmentMetadata, SliverIndex, SliverPairIndex, VerifiedSliver,
@@ -58,7 +58,7 @@ pub(super) struct SegmentReader {
     pub(super) blob: BlobId,
     pub(super) listener: Listener,
     /// Nodes that sent other bytes than the committed ones.
-    pub(super) liars: Arc<Mutex<BTreeSet<MemberIndex>>>,
+    pub(super) liars: Arc<Mutex<BTreeSet<NodeId>>>,
     pub(super) idle: Arc<Mutex<Vec<Memory>>>,
 }
 
@@ -69,8 +69,9 @@ pub(super) struct Memory {
     decode: DecodeBuffers,
 }
 
-/// Slivers that arrived, by index, with the node each came from.
-type Raw = BTreeMap<SliverIndex, (MemberIndex, Bytes)>;
+/// Slivers that arrived, by index, with the node each came from. Positions in the committee would not
+/// outlive it.
+type Raw = BTreeMap<SliverIndex, (NodeId, Bytes)>;
 
 /// What became of slivers once they were checked.
 struct Checked {
@@ -125,7 +126,7 @@ impl SegmentReader {
         let collect = self.collect(&network, metadata, Piece::Row, rows.len(), wanted, &mut raw);
         // Whatever has not come by then is missing.
         let _ = timeout(time, collect).await;
-        let checked = self.check(&network, metadata, &raw).await?;
+        let checked = self.check(metadata, &raw).await?;
         let mut found: BTreeMap<SliverIndex, Bytes> = checked
             .good
             .into_iter()
@@ -274,7 +275,7 @@ impl SegmentReader {
             };
             let input = match arrival {
                 Some(Arrival::Piece(from, index, bytes)) => {
-                    raw.insert(index, (from, bytes));
+                    raw.insert(index, (network.member(from).node(), bytes));
                     Input::Arrived(piece(index))
                 }
                 Some(Arrival::Absent(from, index)) => Input::NotHeld(source(from), piece(index)),
@@ -322,7 +323,8 @@ impl SegmentReader {
                 source: source(from),
                 rank: u8::from(index.get() >= sources_of),
             };
-            (wanted(index) && !liars.contains(&from)).then_some(candidate)
+            let honest = !liars.contains(&network.member(from).node());
+            (wanted(index) && honest).then_some(candidate)
         });
         let size = u32::try_from(what.size(metadata.layout())).unwrap_or(u32::MAX);
         let sources = network.addresses.iter().map(|address| {
@@ -358,7 +360,7 @@ impl SegmentReader {
         if let Some(bytes) = self.assemble_rows(metadata, raw).await? {
             return Ok(Some(bytes));
         }
-        let Checked { good, bad } = self.check(network, metadata, raw).await?;
+        let Checked { good, bad } = self.check(metadata, raw).await?;
         raw.retain(|index, _| !bad.contains(index));
         let need = metadata.layout().shards().source_slivers().primary;
         if good.len() < usize::from(need) {
@@ -408,7 +410,6 @@ impl SegmentReader {
     /// Verifies slivers one by one, and names who sent wrong ones.
     async fn check(
         &self,
-        network: &Network,
         metadata: &Arc<SegmentMetadata>,
         raw: &Raw,
     ) -> Result<Checked, ReadError> {
@@ -424,22 +425,22 @@ impl SegmentReader {
             good: Vec::new(),
             bad: Vec::new(),
         };
-        for ((index, (member, _)), result) in raw.iter().zip(results) {
+        for ((index, (node, _)), result) in raw.iter().zip(results) {
             match result {
                 Ok(sliver) => checked.good.push(sliver),
                 Err(error) => {
                     checked.bad.push(*index);
-                    self.blame(network, *member, &error.to_string());
+                    self.blame(*node, &error.to_string());
                 }
             }
         }
         Ok(checked)
     }
 
-    fn blame(&self, network: &Network, member: MemberIndex, what: &str) {
+    fn blame(&self, node: NodeId, what: &str) {
         let mut liars = self.liars.lock().unwrap_or_else(PoisonError::into_inner);
-        if liars.insert(member) {
-            let node = network.member(member).node().to_string();
+        if liars.insert(node) {
+            let node = node.to_string();
             let reason = format!("it sent a sliver that is not the committed one: {what}");
             self.listener.on(Event::NodeFailed { node, reason });
         }
