@@ -14,11 +14,25 @@ use floe_client::{
 
 use crate::{args::Common, fault::Fault, output::Output};
 
+/// How far a run is, and so what Ctrl-C means.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nothing that lasts was begun.
+    #[default]
+    Nothing,
+    /// This command goes on with it.
+    Resumable(String),
+    /// A transaction is on its way; this command shows what came of it.
+    Sent(&'static str),
+    /// The result was printed.
+    Done,
+}
+
 /// One run.
 pub(crate) struct Context {
     pub(crate) output: Output,
     given: Given,
-    resume: Arc<Mutex<Option<String>>>,
+    stage: Arc<Mutex<Stage>>,
     spooled: Mutex<Option<(File, PathBuf)>>,
 }
 
@@ -35,15 +49,17 @@ impl Context {
                 .into_iter()
                 .filter_map(|(key, value)| Some((key, value?)))
                 .collect(),
-            env: std::env::vars()
+            env: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
                 .filter(|(name, _)| name.starts_with("FLOE_"))
+                .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
                 .collect(),
             directory: PathBuf::from("."),
         };
         Self {
             output,
             given,
-            resume: Arc::default(),
+            stage: Arc::default(),
             spooled: Mutex::default(),
         }
     }
@@ -71,7 +87,7 @@ impl Context {
     /// A listener that shows a journey's progress and learns what can be resumed.
     pub(crate) fn listener(&self) -> Listener {
         let display = Arc::clone(&self.output.display);
-        let resume = Arc::clone(&self.resume);
+        let stage = Arc::clone(&self.stage);
         let configured = self.given.env.iter().any(|(name, _)| name == "FLOE_CONFIG");
         let config = match &self.given.file {
             Some(file) if !configured => format!(" --config {}", file.display()),
@@ -79,15 +95,20 @@ impl Context {
         };
         Arc::new(move |event| {
             if let Event::Resumable { blob } = &event {
-                *lock(&resume) = Some(format!("floe resume {blob}{config}"));
+                *lock(&stage) = Stage::Resumable(format!("floe resume {blob}{config}"));
             }
             display.on(event);
         })
     }
 
-    /// The journey is over: Ctrl-C loses nothing.
+    /// The result was printed: Ctrl-C loses nothing.
     pub(crate) fn finished(&self) {
-        lock(&self.resume).take();
+        *lock(&self.stage) = Stage::Done;
+    }
+
+    /// From here on a transaction may have been made; `look` is the command that shows it.
+    pub(crate) fn sending(&self, look: &'static str) {
+        *lock(&self.stage) = Stage::Sent(look);
     }
 
     /// A file of ours that goes away unless somebody can resume with it.
@@ -95,14 +116,16 @@ impl Context {
         *lock(&self.spooled) = Some((file, path));
     }
 
-    /// The command that goes on with what was interrupted. Removes what nobody can go on with.
-    pub(crate) fn end(&self) -> Option<String> {
-        let resume = lock(&self.resume).take();
-        if let (Some((_, path)), None) = (lock(&self.spooled).take(), &resume) {
+    /// How far the run came. Removes what nobody can go on with.
+    pub(crate) fn end(&self) -> Stage {
+        let stage = std::mem::take(&mut *lock(&self.stage));
+        if !matches!(stage, Stage::Resumable(_))
+            && let Some((_, path)) = lock(&self.spooled).take()
+        {
             // It may be gone already; otherwise it only takes space.
             let _ = std::fs::remove_file(path);
         }
-        resume
+        stage
     }
 }
 

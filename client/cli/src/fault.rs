@@ -7,6 +7,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme, MietteDiagnostic};
 use serde::Serialize;
 
 use crate::{
+    context::Stage,
     exit::Exit,
     output::{Output, json_line},
 };
@@ -18,8 +19,8 @@ pub(crate) enum Fault {
     Failed(Box<dyn Advice>),
     /// Whoever read our stdout has enough: a quiet success.
     PipeClosed,
-    /// Ctrl-C. With the command that goes on from here, if there is something to go on with.
-    Interrupted { resume: Option<String> },
+    /// Ctrl-C, and how far the run was.
+    Interrupted(Stage),
 }
 
 impl<E: Advice> From<E> for Fault {
@@ -83,10 +84,12 @@ impl Advice for Misused {
 
 /// A signal ended the run.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted")]
-struct Stopped {
-    resume: Option<String>,
-}
+#[error("{}", match .0 {
+    Stage::Nothing | Stage::Done => "interrupted; nothing was begun that could go on",
+    Stage::Resumable(_) => "interrupted; nothing is lost",
+    Stage::Sent(_) => "interrupted while a transaction was on its way: it may have been made",
+})]
+struct Stopped(Stage);
 
 impl Advice for Stopped {
     fn kind(&self) -> ErrorKind {
@@ -98,7 +101,11 @@ impl Advice for Stopped {
     }
 
     fn hint(&self) -> Option<String> {
-        self.resume.clone()
+        match &self.0 {
+            Stage::Nothing | Stage::Done => None,
+            Stage::Resumable(command) => Some(command.clone()),
+            Stage::Sent(look) => Some((*look).to_owned()),
+        }
     }
 }
 
@@ -142,16 +149,13 @@ impl Fault {
         output.display.settle();
         match self {
             Self::PipeClosed => Exit::Ok,
-            Self::Interrupted { resume } => {
-                let exit = Exit::Interrupted;
-                match resume {
-                    command if output.json => {
-                        eprintln!("{}", json(&Stopped { resume: command }, exit));
-                    }
-                    Some(command) => {
-                        eprintln!("\ninterrupted; nothing is lost. Go on with: {command}");
-                    }
-                    None => eprintln!("\ninterrupted; nothing was begun that could go on"),
+            Self::Interrupted(stage) => {
+                let (exit, stopped) = (Exit::Interrupted, Stopped(stage));
+                match &stopped.0 {
+                    _ if output.json => eprintln!("{}", json(&stopped, exit)),
+                    Stage::Nothing | Stage::Done => eprintln!("\n{stopped}"),
+                    Stage::Resumable(command) => eprintln!("\n{stopped}. Go on with: {command}"),
+                    Stage::Sent(look) => eprintln!("\n{stopped}. Look with: {look}"),
                 }
                 exit
             }
@@ -384,6 +388,17 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!("errors", shown.join("\n"));
+    }
+
+    #[test]
+    fn an_interruption_says_what_may_have_happened() {
+        let stages = [
+            Stage::Nothing,
+            Stage::Resumable("floe resume ID".to_owned()),
+            Stage::Sent("floe ls"),
+        ];
+        let shown = stages.map(|stage| json(&Stopped(stage), Exit::Interrupted));
+        insta::assert_snapshot!("interruptions", shown.join("\n"));
     }
 
     #[test]

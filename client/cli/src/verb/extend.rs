@@ -54,11 +54,13 @@ impl Args {
         let client = context.client().await?;
         let mut plan = client.plan_extend(self.name, self.epochs).await?;
         if !self.dry_run {
+            context.sending("floe ls");
             client.extend(&plan).await?;
             plan.blob.end = plan.period.end;
             plan.blob.expires = plan.until;
         }
         context.output.print(&Extended(plan))?;
+        context.finished();
         Ok(if self.dry_run {
             Exit::WouldChange
         } else {

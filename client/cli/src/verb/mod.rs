@@ -23,7 +23,14 @@ mod wallet;
 
 use clap::Subcommand;
 
-use crate::{args::Floe, context::Context, exit::Exit, fault::Fault, output::Output, service};
+use crate::{
+    args::Floe,
+    context::{Context, Stage},
+    exit::Exit,
+    fault::Fault,
+    output::Output,
+    service,
+};
 
 /// What `floe` can do.
 #[derive(Debug, Subcommand)]
@@ -95,15 +102,15 @@ pub(crate) fn run(arguments: Floe, output: &Output) -> Result<Exit, Fault> {
         tokio::pin!(interrupted);
         tokio::select! {
             result = go(arguments.verb, &mut context) => result,
-            () = interrupted => Err(Fault::Interrupted { resume: None }),
+            () = interrupted => Err(Fault::Interrupted(Stage::Nothing)),
         }
     });
     // A read from a terminal cannot be cancelled and must not hold the process.
     runtime.shutdown_background();
-    let resume = context.end();
-    match result {
-        Err(Fault::Interrupted { .. }) => Err(Fault::Interrupted { resume }),
-        other => other,
+    match (result, context.end()) {
+        (Err(Fault::Interrupted(_)), Stage::Done) => Ok(Exit::Ok),
+        (Err(Fault::Interrupted(_)), stage) => Err(Fault::Interrupted(stage)),
+        (other, _) => other,
     }
 }
 

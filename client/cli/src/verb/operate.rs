@@ -237,8 +237,10 @@ impl Verb {
                     context.output.print(&Planned(plan))?;
                     return Ok(Exit::WouldChange);
                 }
+                context.sending("floe info");
                 let registered = client.register_node(&plan).await?;
                 context.output.print(&Done(registered))?;
+                context.finished();
                 return Ok(Exit::Ok);
             }
             Self::SetCommission { bps, which } => (which, Wish::Commission(bps)),
@@ -262,9 +264,11 @@ impl Verb {
         };
         let plan = client.plan_change(which.node, wish).await?;
         if !which.dry_run {
+            context.sending("the same command with --dry-run");
             client.change(&plan).await?;
         }
         context.output.print(&Changed(plan))?;
+        context.finished();
         Ok(if which.dry_run {
             Exit::WouldChange
         } else {

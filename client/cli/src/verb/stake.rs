@@ -164,6 +164,9 @@ impl fmt::Display for Withdrawn {
     }
 }
 
+/// What shows whether a stake was moved.
+const LOOK: &str = "floe stake list";
+
 /// Hundredths of a percent as people read them.
 pub(crate) struct Percent(pub(crate) u16);
 
@@ -181,6 +184,7 @@ impl Args {
             What::Delegate { node, amount, dry } => {
                 let plan = client.plan_delegate(node, amount).await?;
                 if !dry.dry_run {
+                    context.sending(LOOK);
                     client.delegate(&plan).await?;
                 }
                 output.print(&Delegated(plan))?;
@@ -189,6 +193,7 @@ impl Args {
             What::Exit { stake, dry } => {
                 let plan = client.plan_exit(stake).await?;
                 if !dry.dry_run {
+                    context.sending(LOOK);
                     client.exit(&plan).await?;
                 }
                 output.print(&Exiting(plan))?;
@@ -197,6 +202,7 @@ impl Args {
             What::Withdraw { stake, dry } => {
                 let plan = client.plan_withdraw(stake).await?;
                 if !dry.dry_run {
+                    context.sending(LOOK);
                     client.withdraw(&plan).await?;
                 }
                 output.print(&Withdrawn(plan))?;
@@ -213,6 +219,7 @@ impl Args {
                 Dry { dry_run: false }
             }
         };
+        context.finished();
         Ok(if dry.dry_run {
             Exit::WouldChange
         } else {

@@ -104,7 +104,6 @@ pub(crate) async fn finish(
     stored: Result<(Stored, Option<floe_client::store::Tail>), StoreError>,
 ) -> Result<Exit, Fault> {
     let (stored, tail) = stored?;
-    context.finished();
     let until = Date(stored.expires);
     if stored.already {
         context
@@ -118,6 +117,7 @@ pub(crate) async fn finish(
         ));
     }
     context.output.print(&Shown(stored))?;
+    context.finished();
     if let Some(tail) = tail {
         tail.finish(TAIL_TIME).await;
         context.output.display.settle();
