@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Ten nodes in network namespaces, each at an address of its own that the chain has never heard of, each
 # knowing one peer: they find each other and certify the next committee. A client that goes by the chain stores
-# and reads; with the chain stopped a light client reads, and another one where no UDP passes. Needs root, ip,
-# curl and jq.
+# and reads; with the chain stopped light clients read: next to the nodes, behind a NAT, and where no UDP passes.
+# Needs root, ip, nft, curl and jq.
 #   tests/moved.sh [NODES]    default 10
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,7 +20,7 @@ tear_down() {
   for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
   wait 2>/dev/null || true
   for node in $(seq 0 $((nodes - 1))); do ip netns del "$tag-$node" 2>/dev/null || true; done
-  ip netns del "$tag-c" 2>/dev/null || true
+  for name in r c; do ip netns del "$tag-$name" 2>/dev/null || true; done
   ip link del "$tag-br" 2>/dev/null || true
   rm -rf "$work"
 }
@@ -47,9 +47,25 @@ room() {
   ip -n "$tag-$1" link set lo up
 }
 for node in $(seq 0 $((nodes - 1))); do room "$node" $((10 + node)); done
-# Somebody's office: TCP passes, UDP does not.
-room c 9
-ip -n "$tag-c" rule add ipproto udp prohibit
+# Somebody's office behind a router: nobody outside has a route to it.
+room r 8
+ip netns add "$tag-c"
+ip link add inside netns "$tag-r" type veth peer name eth0 netns "$tag-c"
+ip -n "$tag-r" addr add 192.168.79.1/24 dev inside
+ip -n "$tag-r" link set inside up
+ip -n "$tag-c" addr add 192.168.79.2/24 dev eth0
+ip -n "$tag-c" link set eth0 up
+ip -n "$tag-c" link set lo up
+ip -n "$tag-c" route add default via 192.168.79.1
+ip netns exec "$tag-r" sysctl -qw net.ipv4.ip_forward=1
+ip netns exec "$tag-r" nft -f - <<'RULES'
+table ip nat {
+  chain out {
+    type nat hook postrouting priority 100
+    oifname "eth0" masquerade
+  }
+}
+RULES
 
 mkdir -p "$net/devnet"
 "$floe" devnet --dir "$net/devnet" --listen "$subnet.1" --port 0 --packages target/move \
@@ -61,14 +77,14 @@ until_true 30 "the local chain" test -s "$net/devnet/devnet.json"
   --packages target/move
 first=$(jq .nodes[0].control_port "$net/network.json")
 
-# Something to read later, stored while the nodes are where the chain says.
+# Something to read later, stored while the nodes are where the chain says; epochs are short here.
 at_home=()
 for node in $(seq 0 $((nodes - 1))); do
   "$floe" node run --config "$net/node-$node/node.toml" >>"$net/node-$node/log" 2>&1 &
   at_home+=($!)
 done
 head -c 3000000 /dev/urandom >"$work/file"
-stored() { blob=$("$floe" store --config "$net/client.toml" --progress off "$work/file" 2>>"$work/log"); }
+stored() { blob=$("$floe" store --config "$net/client.toml" --epochs 20 --progress off "$work/file" 2>>"$work/log"); }
 for _ in $(seq 20); do stored && break; sleep 0.5; done
 [ -n "${blob:-}" ] || fail "nothing can be stored: $(tail -n 5 "$work/log")"
 kill "${at_home[@]}"
@@ -109,7 +125,7 @@ ok "the next committee's certificate reached all within $(($(date +%s) - begun))
 sed -i "s|/ip4/127.0.0.1/udp/$first/|/ip4/$subnet.10/udp/9602/|" "$net/light.toml"
 head -c 2000000 /dev/urandom >"$work/later"
 by_chain() { "$floe" "$1" --config "$net/client.toml" --progress off "${@:2}" 2>>"$work/log"; }
-later=$(by_chain store "$work/later") || fail "no store: $(tail -n 5 "$work/log")"
+later=$(by_chain store --epochs 20 "$work/later") || fail "no store: $(tail -n 5 "$work/log")"
 by_chain read -- "$later" | cmp - "$work/later" || fail "no read: $(tail -n 5 "$work/log")"
 ok "a client that knows the chain stores and reads, though every address on the chain is wrong"
 
@@ -120,10 +136,17 @@ wait "$chain" || true
 ok "a light client reads with the chain stopped, from the first committee and one address that is right"
 
 mkdir "$work/office"
-cp "$net/client.toml" "$net/wallet.key" "$work/office"
-sed "s|/udp/9602/quic-v1/|/tcp/9602/|" "$net/light.toml" >"$work/office/light.toml"
-ip netns exec "$tag-c" "$floe" read --config "$work/office/client.toml" --light --progress off -- "$blob" \
-  2>>"$work/log" | cmp - "$work/file" || fail "no read without UDP: $(tail -n 5 "$work/log")"
+cp "$net/client.toml" "$net/wallet.key" "$net/light.toml" "$work/office"
+in_office() {
+  ip netns exec "$tag-c" "$floe" read --config "$work/office/client.toml" --light --progress off -- "$blob" \
+    2>>"$work/log" | cmp - "$work/file" || fail "no read $*: $(tail -n 5 "$work/log")"
+}
+in_office "behind a NAT"
+ok "a light client reads behind a NAT"
+
+ip -n "$tag-c" rule add ipproto udp prohibit
+sed -i "s|/udp/9602/quic-v1/|/tcp/9602/|" "$work/office/light.toml"
+in_office "without UDP"
 ok "a light client reads over TCP where no UDP passes"
 
 echo "$passed passed, 0 failed"

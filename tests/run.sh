@@ -43,5 +43,5 @@ if $test; then
     cargo test --workspace --locked --no-fail-fast
   fi
   step "doc tests";    cargo test --workspace --doc --locked --quiet
-  step "end to end";   cargo build --locked --quiet --workspace --bin floe && tests/story.sh && tests/verbs.sh
+  step "end to end";   cargo build --locked --quiet --workspace --bin floe && tests/story.sh && tests/verbs.sh && tests/interop.sh
 fi

@@ -15,6 +15,7 @@ use floe_p2p::{
     server::ServerSettings,
     transport::{
         DataTransport, DialError, StreamError,
+        fallback::Fallback,
         sim::{LinkProfile, SimNetwork},
     },
     wire::{Head, Request, RequestHead, ResetCode, ResponseHead, Status, TrafficClass},
@@ -347,4 +348,37 @@ async fn callers_of_a_dead_peer_share_one_dial() {
         "{:?}",
         start.elapsed()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_way_is_taken_where_the_first_does_not_lead() {
+    let (here, there) = (Identity::from_seed([2; 32]), Identity::from_seed([1; 32]));
+    let (closed, open) = (SimNetwork::new(1), SimNetwork::new(2));
+    let first = Arc::new(closed.join(here.peer_id()));
+    let second = Arc::new(open.join(here.peer_id()));
+    let _silent = closed.join(there.peer_id());
+    closed.block(here.peer_id(), there.peer_id());
+    let server = DataPlane::start(
+        Arc::new(open.join(there.peer_id())),
+        MemoryService::default(),
+        Arc::new(anonymous),
+        ServerSettings::default(),
+    );
+    let plane = DataPlane::client_only(Arc::new(Fallback::new(first, second)));
+    let to = PeerAddress {
+        peer: there.peer_id(),
+        addresses: vec![],
+    };
+    let begun = Instant::now();
+    plane.client().health(&to, &options()).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert_eq!(server.connections(), 1);
+
+    // Nobody is there by either way: the first says why.
+    let gone = PeerAddress {
+        peer: Identity::from_seed([3; 32]).peer_id(),
+        addresses: vec![],
+    };
+    let error = plane.client().health(&gone, &options()).await.unwrap_err();
+    assert!(matches!(error, CallError::Dial(DialError::Timeout { .. })));
 }

@@ -52,7 +52,10 @@ impl Directory for ControlDirectory {
         let mut connected = self.plane.connected();
         // Nobody within that time: an empty list says so.
         let _ = timeout(CONNECT, connected.wait_for(|peers| !peers.is_empty())).await;
-        connected.borrow().clone()
+        let mut peers = connected.borrow().clone();
+        // Members have most to lose; among strangers those that came first were looked for.
+        peers.sort_by_key(|peer| !self.plane.book().is_member(peer));
+        peers
     }
 
     async fn committee(&self, peer: PeerId, epoch: Epoch) -> Option<Answer> {

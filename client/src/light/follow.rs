@@ -22,7 +22,7 @@ use super::{Answer, Directory, LightError, Standing, TrustAnchor};
 use crate::disk::trust::{TrustFile, Trusted};
 
 /// Peers asked at the same time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 16;
 /// Answers that verify and agree, after which nobody else is asked.
 const ENOUGH: usize = 2;
 /// How long all peers together may take to name a committee.
@@ -267,6 +267,47 @@ mod tests {
         async fn addresses(&self, committee: &Committee) -> Vec<Vec<DataAddress>> {
             vec![Vec::new(); committee.members().len()]
         }
+    }
+
+    /// The same, but these peers only seem to be there: each takes as long as is waited for one.
+    struct Silent(Said, usize);
+
+    #[async_trait]
+    impl Directory for Silent {
+        async fn peers(&self) -> Vec<PeerId> {
+            self.0.peers().await
+        }
+
+        async fn committee(&self, peer: PeerId, epoch: Epoch) -> Option<Answer> {
+            let at = self.0.0.iter().position(|(known, _)| *known == peer)?;
+            if at < self.1 {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                return None;
+            }
+            self.0.committee(peer, epoch).await
+        }
+
+        async fn addresses(&self, committee: &Committee) -> Vec<Vec<DataAddress>> {
+            self.0.addresses(committee).await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silent_peers_cost_seconds_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut said = Said::default();
+        for _ in 0..20 {
+            said = said.peer([]);
+        }
+        let said = Silent(said.peer((1..=3).map(honest)), 20);
+        let file = TrustFile::new(dir.path(), NETWORK).unwrap();
+        let begun = Instant::now();
+        let follower = Follower::start(anchor(), file, Arc::new(said), in_epoch_3)
+            .await
+            .unwrap();
+        assert_eq!(follower.advance().await.unwrap().epoch, Epoch::new(3));
+        // The anchor's committee, two more, and nobody who knows a third.
+        assert!(begun.elapsed() <= 4 * ROUND);
     }
 
     fn honest(epoch: u32) -> Answer {
