@@ -8,9 +8,10 @@
 //! too and shows what the rest brings.
 
 #![expect(
+    clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a benchmark prints, takes the time, and stops at the first surprise"
+    reason = "a benchmark prints, writes files, takes the time, and stops at the first surprise"
 )]
 
 mod baseline;
@@ -21,7 +22,7 @@ use std::{sync::Arc, time::Duration};
 use baseline::Baseline;
 use clap::Parser;
 use floe_codec::{BlobLayout, Codec, ShardCount, Tier};
-use ours::Ours;
+use ours::{Ours, Stream};
 use rustix::time::{ClockId, clock_gettime};
 
 #[derive(Parser)]
@@ -96,7 +97,12 @@ fn main() {
             let chosen =
                 |name: &str| format!("{name} {n} {bytes} {tier}").contains(&options.filter);
             let work: Vec<Work> = WORK.into_iter().filter(|work| chosen(work.0)).collect();
-            if work.is_empty() {
+            let is_fastest = tier == Tier::fastest() && !options.ours;
+            let streams = STREAMS
+                .into_iter()
+                .filter(|work| is_fastest && chosen(work.0));
+            let streams: Vec<StreamWork> = streams.collect();
+            if work.is_empty() && streams.is_empty() {
                 continue;
             }
             let baseline = baseline.get_or_insert_with(|| Baseline::new(layout, bytes));
@@ -126,7 +132,25 @@ fn main() {
                 }
                 .print(options.json);
             }
-            if tier == Tier::fastest() && chosen("encode") && !options.ours {
+            if !streams.is_empty() {
+                let stream = Stream::new(codec(1, tier), layout, baseline.blob.clone());
+                for (name, file, memory) in streams {
+                    let (ours_s, baseline_s) =
+                        interleave(rounds, cpu_time, || file(&stream), || memory(&stream));
+                    Row {
+                        name,
+                        n,
+                        bytes,
+                        threads: 1,
+                        tier,
+                        ours_s,
+                        baseline: "own calls for each segment in memory",
+                        baseline_s,
+                    }
+                    .print(options.json);
+                }
+            }
+            if is_fastest && chosen("encode") {
                 let mut two = Ours::new(codec(2, tier), layout, baseline.blob.clone());
                 let (ours_s, baseline_s) =
                     interleave(rounds, wall_time, || two.encode(), || ours.encode());
@@ -168,6 +192,13 @@ const WORK: [Work; 6] = [
         Baseline::recover_pair,
     ),
     ("hash", "blake3 per symbol", Ours::hash, Baseline::hash),
+];
+
+type StreamWork = (&'static str, fn(&Stream), fn(&Stream));
+
+const STREAMS: [StreamWork; 2] = [
+    ("stream-encode", Stream::encode_file, Stream::encode_memory),
+    ("stream-decode", Stream::decode_file, Stream::decode_memory),
 ];
 
 fn codec(threads: usize, tier: Tier) -> Codec {

@@ -1,4 +1,10 @@
-//! What the codec does for each row, with its memory reused.
+//! What the codec does for each row, with its memory reused; and for the rows of streams, which start
+//! with none.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use floe_codec::{
     Axis, BlobCommitment, BlobId, BlobLayout, Codec, DecodeBuffers, EncodedSegment, HelperSymbols,
@@ -149,6 +155,121 @@ impl Ours {
     pub(crate) fn hash(&mut self) {
         let padded = self.metadata.layout().symbol_size().next_multiple_of(64);
         std::hint::black_box(self.codec.hash_for_benchmark(padded, &self.extended));
+    }
+}
+
+/// A blob in a file and the slivers of all its segments.
+pub(crate) struct Stream {
+    codec: Codec,
+    blob: Vec<u8>,
+    input: TemporaryFile,
+    output: TemporaryFile,
+    commitment: BlobCommitment,
+    /// The last k1 primary slivers of each segment, with its metadata.
+    segments: Vec<(SegmentMetadata, Vec<VerifiedSliver>)>,
+}
+
+/// Removed when dropped.
+struct TemporaryFile(PathBuf);
+
+impl Stream {
+    pub(crate) fn new(codec: Codec, layout: BlobLayout, blob: Vec<u8>) -> Self {
+        let file = |name| {
+            let name = format!("floe-ratios-{}-{name}", std::process::id());
+            TemporaryFile(std::env::temp_dir().join(name))
+        };
+        let (input, output) = (file("input"), file("output"));
+        std::fs::write(input.path(), &blob).unwrap();
+        let commitment = codec.commit(&layout, &blob[..]).unwrap();
+        let n = layout.shards().get();
+        let k1 = layout.shards().source_slivers().primary;
+        let mut buffers = SegmentBuffers::default();
+        let segments = layout.segments().map(|segment| {
+            let source = &blob[range(&segment)];
+            let memory = std::mem::take(&mut buffers);
+            let encoded = codec.encode_segment(&segment, source, memory).unwrap();
+            let metadata = commitment.metadata(&encoded).unwrap();
+            let last = n - k1..n;
+            let slivers =
+                last.map(|index| verified(&codec, &metadata, &encoded, Axis::Primary, index));
+            let slivers = slivers.collect();
+            buffers = encoded.into_parts().1;
+            (metadata, slivers)
+        });
+        let segments = segments.collect();
+        Self {
+            codec,
+            blob,
+            input,
+            output,
+            commitment,
+            segments,
+        }
+    }
+
+    pub(crate) fn encode_file(&self) {
+        let input = || File::open(self.input.path()).unwrap();
+        let commitment = self.codec.commit(self.commitment.layout(), input());
+        let mut encoder = self.codec.encoder(commitment.unwrap(), input());
+        while let Some(ready) = encoder.next_segment().unwrap() {
+            encoder.recycle(ready.encoded);
+        }
+    }
+
+    /// The same calls for each segment without the stream.
+    pub(crate) fn encode_memory(&self) {
+        let mut buffers = SegmentBuffers::default();
+        for (metadata, _) in &self.segments {
+            let (segment, root) = (metadata.layout(), metadata.root());
+            let source = &self.blob[range(segment)];
+            let got = self.codec.commit_segment(segment, source, &mut buffers);
+            assert_eq!(got.as_ref(), Ok(root));
+        }
+        let mut buffers = SegmentBuffers::default();
+        for (metadata, _) in &self.segments {
+            let source = &self.blob[range(metadata.layout())];
+            let encoded = self
+                .codec
+                .encode_segment(metadata.layout(), source, buffers)
+                .unwrap();
+            self.commitment.metadata(&encoded).unwrap();
+            buffers = encoded.into_parts().1;
+        }
+    }
+
+    pub(crate) fn decode_file(&self) {
+        let (id, layout) = (*self.commitment.id(), *self.commitment.layout());
+        let output = File::create(self.output.path()).unwrap();
+        let mut decoder = self.codec.decoder(id, layout, output);
+        for (metadata, slivers) in &self.segments {
+            decoder.push(metadata, slivers).unwrap();
+        }
+        decoder.finish().unwrap();
+    }
+
+    /// The same calls for each segment without the stream.
+    pub(crate) fn decode_memory(&self) {
+        let mut buffers = DecodeBuffers::default();
+        for (metadata, slivers) in &self.segments {
+            let bytes = self
+                .codec
+                .decode_segment(metadata, slivers, &mut buffers)
+                .unwrap();
+            std::hint::black_box(bytes);
+        }
+    }
+}
+
+impl TemporaryFile {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        // It may never have been made, and a benchmark has nobody to tell.
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 

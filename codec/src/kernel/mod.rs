@@ -2,8 +2,11 @@
 //!
 //! A *tier* is one implementation of all of it for one kind of processor. Everything here is generic
 //! over the vector type of a tier; the only unsafe code is the intrinsics of `gf16/{avx2,avx512}.rs`
-//! and `gf8/{avx2,avx512}.rs` and the calls that enter a tier, each behind a run-time check.
+//! and `gf8/{avx2,avx512}.rs`, the calls that enter a tier, each behind a run-time check, and the
+//! streaming stores of `copy.rs`, which every x86-64 processor has.
 
+#[expect(unsafe_code, reason = "streaming stores")]
+pub(crate) mod copy;
 #[expect(unsafe_code, reason = "vector instructions, behind run-time checks")]
 pub(crate) mod gf16;
 #[expect(unsafe_code, reason = "vector instructions, behind run-time checks")]

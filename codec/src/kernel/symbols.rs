@@ -1,5 +1,7 @@
 //! Where the symbols of some codewords lie in memory, so that coding reads and writes them in place.
 
+use super::copy::prefetch;
+
 /// Symbols of some codewords of one code, to read.
 #[derive(Clone, Copy)]
 pub(crate) struct Symbols<'a> {
@@ -78,6 +80,32 @@ impl<'a> Symbols<'a> {
         let (slice, start) = self.place.find(position, word);
         &self.slices[slice][start..start + self.place.size]
     }
+
+    /// N bytes of a symbol from byte `at` on.
+    #[inline(always)]
+    pub(crate) fn piece<const N: usize>(
+        &self,
+        position: usize,
+        word: usize,
+        at: usize,
+    ) -> &'a [u8; N] {
+        let (slice, start) = self.place.find(position, word);
+        let bytes = self.slices[slice][start + at..].first_chunk();
+        bytes.expect("pieces end in their symbol")
+    }
+
+    /// Asks for the cache line of byte `at` of a symbol, if there is one.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, position: usize, word: usize, at: usize) {
+        let (slice, start) = self.place.find(position, word);
+        if let Some(byte) = self
+            .slices
+            .get(slice)
+            .and_then(|slice| slice.get(start + at))
+        {
+            prefetch(byte);
+        }
+    }
 }
 
 impl<'a, 'b> SymbolsMut<'a, 'b> {
@@ -89,6 +117,19 @@ impl<'a, 'b> SymbolsMut<'a, 'b> {
     pub(crate) fn get_mut(&mut self, position: usize, word: usize) -> &mut [u8] {
         let (slice, start) = self.place.find(position, word);
         &mut self.slices[slice][start..start + self.place.size]
+    }
+
+    /// N bytes of a symbol from byte `at` on.
+    #[inline(always)]
+    pub(crate) fn piece_mut<const N: usize>(
+        &mut self,
+        position: usize,
+        word: usize,
+        at: usize,
+    ) -> &mut [u8; N] {
+        let (slice, start) = self.place.find(position, word);
+        let bytes = self.slices[slice][start + at..].first_chunk_mut();
+        bytes.expect("pieces end in their symbol")
     }
 
     /// The symbols of one codeword at `positions`.

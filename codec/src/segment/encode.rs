@@ -16,6 +16,7 @@ use crate::{
     code::Codes,
     commit::{self, CHUNK_ENTRIES, Hash, Level},
     kernel::{
+        copy::{copy, copy_out},
         hash::LANES,
         symbols::{Place, Symbols, SymbolsMut},
     },
@@ -314,12 +315,12 @@ impl<'a> Matrix<'a> {
                         &mut SymbolsMut::new(&mut words, Place::words(size, padded)),
                     );
                     let start = group * at_once * size;
-                    for (column, at) in columns.iter_mut().zip((0..).step_by(padded)) {
+                    let columns = columns.iter_mut().zip((0..).step_by(padded));
+                    copy_out(columns.flat_map(|(column, at)| {
                         let places = column[start..].chunks_exact_mut(size);
-                        for (place, word) in places.zip(&words) {
-                            place.copy_from_slice(&word[at..at + size]);
-                        }
-                    }
+                        let symbols = words.iter().map(move |word| &word[at..at + size]);
+                        symbols.zip(places)
+                    }));
                 }
             });
         });
@@ -357,7 +358,7 @@ impl<'a> Matrix<'a> {
                     for (word, column) in words.iter_mut().zip(columns) {
                         for (place, symbol) in self.symbols_mut(word).zip(column.chunks_exact(size))
                         {
-                            place.copy_from_slice(symbol);
+                            copy(symbol, place);
                         }
                     }
                 }
@@ -366,7 +367,7 @@ impl<'a> Matrix<'a> {
                         let at = position * commit::padded(size);
                         let symbols = row[next * size..].chunks_exact(size);
                         for (word, symbol) in words.iter_mut().zip(symbols) {
-                            word[at..at + size].copy_from_slice(symbol);
+                            copy(symbol, &mut word[at..at + size]);
                         }
                     }
                 }
@@ -377,19 +378,18 @@ impl<'a> Matrix<'a> {
                 commit::symbol_hashes(self.codec.tier(), commit::padded(size), word, hashes);
             }
             let kept = block.source_columns.chunks_exact_mut(column_size);
-            for (word, kept) in words.iter().zip(kept.skip(next - first)) {
-                for (symbol, kept) in self.symbols(word).zip(kept.chunks_exact_mut(size)) {
-                    kept.copy_from_slice(symbol);
-                }
-            }
+            let kept = words.iter().zip(kept.skip(next - first));
+            copy_out(
+                kept.flat_map(|(word, kept)| self.symbols(word).zip(kept.chunks_exact_mut(size))),
+            );
             if next < self.k2 {
-                for (row, at) in block.parity_rows.iter_mut().zip(self.k1..) {
+                let rows = block.parity_rows.iter_mut().zip(self.k1..);
+                copy_out(rows.flat_map(|(row, at)| {
                     let at = at * commit::padded(size);
                     let places = row[(next - first) * size..].chunks_exact_mut(size);
-                    for (place, word) in places.zip(&words) {
-                        place.copy_from_slice(&word[at..at + size]);
-                    }
-                }
+                    let symbols = words.iter().map(move |word| &word[at..at + size]);
+                    symbols.zip(places)
+                }));
             }
             next = columns.end;
         }

@@ -26,6 +26,7 @@ pub(super) struct Avx2 {
 pub(super) struct Tables([[[u8; 16]; 2]; 4]);
 
 impl Lanes for Avx2 {
+    const PARTS: usize = 2;
     type Factor = Tables;
     type Ready<'f> = &'f Tables;
 
@@ -43,24 +44,28 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn load(block: &Block) -> Self {
-        let halves = std::ptr::from_ref(&block.0).cast::<__m256i>();
-        // SAFETY: a block is two aligned vectors.
+    unsafe fn load(block: &Block, part: usize) -> Self {
+        let (low, high) = (
+            &block.low.as_chunks::<32>().0[part],
+            &block.high.as_chunks::<32>().0[part],
+        );
+        // SAFETY: the halves of a block's rows are aligned vectors.
         unsafe {
             Self {
-                low: _mm256_load_si256(halves),
-                high: _mm256_load_si256(halves.add(1)),
+                low: _mm256_load_si256(low.as_ptr().cast()),
+                high: _mm256_load_si256(high.as_ptr().cast()),
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn store(self, block: &mut Block) {
-        let halves = std::ptr::from_mut(&mut block.0).cast::<__m256i>();
-        // SAFETY: a block is two aligned vectors.
+    unsafe fn store(self, block: &mut Block, part: usize) {
+        let low = &mut block.low.as_chunks_mut::<32>().0[part];
+        let high = &mut block.high.as_chunks_mut::<32>().0[part];
+        // SAFETY: the halves of a block's rows are aligned vectors.
         unsafe {
-            _mm256_store_si256(halves, self.low);
-            _mm256_store_si256(halves.add(1), self.high);
+            _mm256_store_si256(low.as_mut_ptr().cast(), self.low);
+            _mm256_store_si256(high.as_mut_ptr().cast(), self.high);
         }
     }
 

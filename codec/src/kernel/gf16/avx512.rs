@@ -2,8 +2,8 @@
 //! that GFNI multiplies by.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_gf2p8affine_epi64_epi8, _mm512_load_si512, _mm512_set_epi64,
-    _mm512_shuffle_i64x2, _mm512_store_si512, _mm512_ternarylogic_epi64, _mm512_xor_si512,
+    __m512i, _mm512_gf2p8affine_epi64_epi8, _mm512_load_si512, _mm512_set1_epi64,
+    _mm512_store_si512, _mm512_ternarylogic_epi64, _mm512_xor_si512,
 };
 
 use super::{
@@ -11,25 +11,16 @@ use super::{
     lanes::{Block, Lanes},
 };
 
-/// 32 elements: the low bytes in the lower half.
+/// The low and the high bytes of 64 elements.
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(__m512i);
-
-/// The bit matrices of a constant, from a byte of the element to a byte of the product.
-#[derive(Clone, Copy)]
-pub(super) struct Matrices {
-    low_to_low: i64,
-    high_to_low: i64,
-    low_to_high: i64,
-    high_to_high: i64,
+pub(super) struct Avx512 {
+    low: __m512i,
+    high: __m512i,
 }
 
-/// The same for all bytes of a block: for those that stay in their half, and for those that change it.
+/// For each byte of the product, the bit matrices from the low and the high byte of the element.
 #[derive(Clone, Copy)]
-pub(super) struct Vectors {
-    straight: __m512i,
-    crossed: __m512i,
-}
+pub(super) struct Matrices<M>([[M; 2]; 2]);
 
 /// The matrix from byte `from` of an element to byte `to` of its product, as GFNI wants it: the row
 /// of output bit i in byte 7 - i.
@@ -42,82 +33,101 @@ fn matrix(images: &Images, from: usize, to: usize) -> i64 {
 }
 
 impl Lanes for Avx512 {
-    type Factor = Matrices;
-    type Ready<'f> = Vectors;
+    const PARTS: usize = 1;
+    type Factor = Matrices<i64>;
+    type Ready<'f> = Matrices<__m512i>;
 
-    fn factor(images: &Images) -> Matrices {
-        Matrices {
-            low_to_low: matrix(images, 0, 0),
-            high_to_low: matrix(images, 1, 0),
-            low_to_high: matrix(images, 0, 1),
-            high_to_high: matrix(images, 1, 1),
+    fn factor(images: &Images) -> Matrices<i64> {
+        Matrices([0, 1].map(|to| [0, 1].map(|from| matrix(images, from, to))))
+    }
+
+    #[inline(always)]
+    unsafe fn ready(factor: &Matrices<i64>) -> Matrices<__m512i> {
+        let [[low_low, high_low], [low_high, high_high]] = factor.0;
+        // SAFETY: the caller has AVX-512.
+        unsafe {
+            Matrices([
+                [_mm512_set1_epi64(low_low), _mm512_set1_epi64(high_low)],
+                [_mm512_set1_epi64(low_high), _mm512_set1_epi64(high_high)],
+            ])
         }
     }
 
     #[inline(always)]
-    unsafe fn ready(factor: &Matrices) -> Vectors {
-        let (ll, hl) = (factor.low_to_low, factor.high_to_low);
-        let (lh, hh) = (factor.low_to_high, factor.high_to_high);
-        // SAFETY: the caller has AVX-512.
+    unsafe fn load(block: &Block, _: usize) -> Self {
+        // SAFETY: the rows of a block are aligned vectors.
         unsafe {
-            Vectors {
-                straight: _mm512_set_epi64(hh, hh, hh, hh, ll, ll, ll, ll),
-                crossed: _mm512_set_epi64(lh, lh, lh, lh, hl, hl, hl, hl),
+            Self {
+                low: _mm512_load_si512(block.low.as_ptr().cast()),
+                high: _mm512_load_si512(block.high.as_ptr().cast()),
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn load(block: &Block) -> Self {
-        // SAFETY: a block is one aligned vector.
-        unsafe { Self(_mm512_load_si512(std::ptr::from_ref(block).cast())) }
-    }
-
-    #[inline(always)]
-    unsafe fn store(self, block: &mut Block) {
-        // SAFETY: a block is one aligned vector.
-        unsafe { _mm512_store_si512(std::ptr::from_mut(block).cast(), self.0) }
+    unsafe fn store(self, block: &mut Block, _: usize) {
+        // SAFETY: the rows of a block are aligned vectors.
+        unsafe {
+            _mm512_store_si512(block.low.as_mut_ptr().cast(), self.low);
+            _mm512_store_si512(block.high.as_mut_ptr().cast(), self.high);
+        }
     }
 
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         // SAFETY: the caller has AVX-512.
-        unsafe { Self(_mm512_xor_si512(self.0, other.0)) }
-    }
-
-    #[inline(always)]
-    unsafe fn add_product(self, other: Self, factor: Vectors) -> Self {
-        /// a ^ b ^ c as a truth table.
-        const XOR: i32 = 0x96;
-        // SAFETY: the caller has AVX-512 with GFNI.
         unsafe {
-            let (straight, crossed) = other.halves(factor);
-            Self(_mm512_ternarylogic_epi64::<XOR>(self.0, straight, crossed))
+            Self {
+                low: _mm512_xor_si512(self.low, other.low),
+                high: _mm512_xor_si512(self.high, other.high),
+            }
         }
     }
 
     #[inline(always)]
-    unsafe fn product(self, factor: Vectors) -> Self {
+    unsafe fn add_product(self, other: Self, factor: Matrices<__m512i>) -> Self {
+        /// a ^ b ^ c as a truth table.
+        const XOR: i32 = 0x96;
         // SAFETY: the caller has AVX-512 with GFNI.
         unsafe {
-            let (straight, crossed) = self.halves(factor);
-            Self(_mm512_xor_si512(straight, crossed))
+            let [low, high] = other.summands(factor);
+            Self {
+                low: _mm512_ternarylogic_epi64::<XOR>(self.low, low[0], low[1]),
+                high: _mm512_ternarylogic_epi64::<XOR>(self.high, high[0], high[1]),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn product(self, factor: Matrices<__m512i>) -> Self {
+        // SAFETY: the caller has AVX-512 with GFNI.
+        unsafe {
+            let [low, high] = self.summands(factor);
+            Self {
+                low: _mm512_xor_si512(low[0], low[1]),
+                high: _mm512_xor_si512(high[0], high[1]),
+            }
         }
     }
 }
 
 impl Avx512 {
-    /// The two summands of a product: bytes that stay in their half, and bytes that change it.
+    /// For each byte of the product, what the low and the high byte contribute.
     #[inline(always)]
-    unsafe fn halves(self, factor: Vectors) -> (__m512i, __m512i) {
-        const SWAP: i32 = 0b01_00_11_10;
+    unsafe fn summands(self, factor: Matrices<__m512i>) -> [[__m512i; 2]; 2] {
+        let [low, high] = factor.0;
         // SAFETY: the caller has AVX-512 with GFNI.
         unsafe {
-            let swapped = _mm512_shuffle_i64x2::<SWAP>(self.0, self.0);
-            (
-                _mm512_gf2p8affine_epi64_epi8::<0>(self.0, factor.straight),
-                _mm512_gf2p8affine_epi64_epi8::<0>(swapped, factor.crossed),
-            )
+            [
+                [
+                    _mm512_gf2p8affine_epi64_epi8::<0>(self.low, low[0]),
+                    _mm512_gf2p8affine_epi64_epi8::<0>(self.high, low[1]),
+                ],
+                [
+                    _mm512_gf2p8affine_epi64_epi8::<0>(self.low, high[0]),
+                    _mm512_gf2p8affine_epi64_epi8::<0>(self.high, high[1]),
+                ],
+            ]
         }
     }
 }

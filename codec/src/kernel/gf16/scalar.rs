@@ -5,11 +5,12 @@ use super::{
     lanes::{Block, Lanes},
 };
 
-/// 32 field elements.
+/// The 64 field elements of a block.
 #[derive(Clone, Copy)]
-pub(super) struct Scalar([u16; 32]);
+pub(super) struct Scalar([u16; 64]);
 
 impl Lanes for Scalar {
+    const PARTS: usize = 1;
     /// For each of the four nibbles, lowest first, its 16 products.
     type Factor = [[u16; 16]; 4];
     type Ready<'f> = &'f Self::Factor;
@@ -29,16 +30,16 @@ impl Lanes for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn load(block: &Block) -> Self {
+    unsafe fn load(block: &Block, _: usize) -> Self {
         Self(std::array::from_fn(|i| {
-            u16::from_le_bytes([block.0[i], block.0[32 + i]])
+            u16::from_le_bytes([block.low[i], block.high[i]])
         }))
     }
 
     #[inline(always)]
-    unsafe fn store(self, block: &mut Block) {
+    unsafe fn store(self, block: &mut Block, _: usize) {
         for (i, element) in self.0.into_iter().enumerate() {
-            [block.0[i], block.0[32 + i]] = element.to_le_bytes();
+            [block.low[i], block.high[i]] = element.to_le_bytes();
         }
     }
 

@@ -1,9 +1,8 @@
 //! Codes words strip by strip: W blocks of every position at a time, so that a whole transform stays in
 //! the second-level cache.
 //!
-//! The blocks of a strip come from one symbol or from several: what symbols have beyond their whole
-//! blocks is packed, as many of these tails into a block as fit. Lanes do not mix, so any arrangement
-//! codes the same.
+//! A block takes two whole pieces of 64 bytes from symbols, or what some symbols have beyond their whole
+//! pieces, as many of these tails as fit. Elements do not mix, so any arrangement codes the same.
 
 #![expect(
     clippy::needless_range_loop,
@@ -19,27 +18,49 @@ use super::{
 use crate::kernel::symbols::{Symbols, SymbolsMut};
 
 /// Blocks of a position in the widest strip.
-const WIDE: usize = 4;
+const WIDE: usize = 2;
+
+/// Bytes of a piece.
+const PIECE: usize = 64;
+
+/// How many positions ahead of their use pieces are fetched: they lie too far apart for the processor
+/// to guess them.
+const AHEAD: usize = 16;
 
 /// Blocks of working memory that coding over `positions` takes.
 pub(super) const fn work_blocks(positions: usize) -> usize {
     positions * WIDE
 }
 
-/// Runs `$work::<L, W>` for every strip of `$words` codewords, with the W that wastes least.
+/// Runs `$work::<L, _, W>` for every strip of `$words` codewords.
 macro_rules! for_strips {
     ($words:expr, $size:expr, $work:ident($($argument:expr),*)) => {
-        let blocks = Blocks::new($words, $size);
-        let mut first = 0;
-        while let Some(left @ 1..) = blocks.count().checked_sub(first) {
+        let (words, size) = ($words, $size);
+        let pieces = words * (size / PIECE);
+        let (mut block, blocks) = (0, pieces.div_ceil(2));
+        while block < blocks {
             // SAFETY: as the caller's.
-            first += unsafe {
-                match left {
-                    1 => $work::<L, 1>(&blocks.strip(first), $($argument),*),
-                    2 | 3 => $work::<L, 2>(&blocks.strip(first), $($argument),*),
-                    _ => $work::<L, WIDE>(&blocks.strip(first), $($argument),*),
+            block += unsafe {
+                match blocks - block {
+                    1 => $work::<L, _, 1>(&Pieces::new(pieces, size, block), $($argument),*),
+                    _ => $work::<L, _, WIDE>(&Pieces::new(pieces, size, block), $($argument),*),
                 }
             };
+        }
+        let tail = size % PIECE;
+        if let Some(tails) = (2 * PIECE).checked_div(tail) {
+            let (mut word, at) = (0, size - tail);
+            while word < words {
+                let strip = Tails { words, tails, word, at };
+                // SAFETY: as the caller's.
+                word += tails * unsafe {
+                    if words - word <= tails {
+                        $work::<L, _, 1>(&strip, $($argument),*)
+                    } else {
+                        $work::<L, _, WIDE>(&strip, $($argument),*)
+                    }
+                };
+            }
         }
     };
 }
@@ -86,73 +107,108 @@ pub(super) unsafe fn restore<L: Lanes>(
     );
 }
 
-/// The blocks that the symbols of some codewords at one position take: the whole blocks of each, then
-/// the tails of all.
-struct Blocks {
-    words: usize,
-    /// Whole blocks of a symbol.
-    whole: usize,
-    /// Tails in one block; zero if symbols have none.
-    tails: usize,
+/// What a strip holds of each position: how its W blocks are filled from symbols and emptied to them.
+trait Strip<const W: usize> {
+    fn read(&self, position: &mut Position<W>, symbols: Symbols<'_>, index: usize);
+    fn write(&self, position: &Position<W>, symbols: &mut SymbolsMut<'_, '_>, index: usize);
 }
 
-/// What a block holds.
+/// Two whole pieces in each block. A last block may have one only, twice.
+struct Pieces<const W: usize>([[Piece; 2]; W]);
+
+/// 64 bytes of the symbol of codeword `word`, from byte `at` on.
 #[derive(Clone, Copy)]
-enum Piece {
-    /// 64 bytes of the symbol of codeword `word`, from `start` on.
-    Whole { word: usize, start: usize },
-    /// What the symbols of `count` codewords hold from `start` on.
-    Tails {
-        word: usize,
-        count: usize,
-        start: usize,
-    },
+struct Piece {
+    word: usize,
+    at: usize,
 }
 
-impl Blocks {
-    fn new(words: usize, size: usize) -> Self {
-        Self {
-            words,
-            whole: size / 64,
-            tails: 64usize.checked_div(size % 64).unwrap_or(0),
+impl<const W: usize> Pieces<W> {
+    /// W blocks from number `first` on, of those over `count` pieces of symbols of `size` bytes.
+    #[inline(always)]
+    fn new(count: usize, size: usize, first: usize) -> Self {
+        let each = size / PIECE;
+        let piece = |index: usize| {
+            let index = index.min(count - 1);
+            Piece {
+                word: index / each,
+                at: PIECE * (index % each),
+            }
+        };
+        Self(std::array::from_fn(|w| {
+            let index = 2 * (first + w);
+            [piece(index), piece(index + 1)]
+        }))
+    }
+}
+
+impl<const W: usize> Strip<W> for Pieces<W> {
+    #[inline(always)]
+    fn read(&self, position: &mut Position<W>, symbols: Symbols<'_>, index: usize) {
+        for w in 0..W {
+            for half in 0..2 {
+                let Piece { word, at } = self.0[w][half];
+                symbols.prefetch(index + AHEAD, word, at);
+                position[w].put_piece(half, symbols.piece(index, word, at));
+            }
         }
     }
 
-    fn count(&self) -> usize {
-        let packed = if self.tails == 0 {
-            0
-        } else {
-            self.words.div_ceil(self.tails)
-        };
-        self.words * self.whole + packed
+    #[inline(always)]
+    fn write(&self, position: &Position<W>, symbols: &mut SymbolsMut<'_, '_>, index: usize) {
+        for w in 0..W {
+            for half in 0..2 {
+                let Piece { word, at } = self.0[w][half];
+                position[w].take_piece(half, symbols.piece_mut(index, word, at));
+            }
+        }
+    }
+}
+
+/// In each block what the symbols of `tails` codewords hold from byte `at` on; first those from `word`
+/// on, of `words`.
+struct Tails {
+    words: usize,
+    tails: usize,
+    word: usize,
+    at: usize,
+}
+
+impl Tails {
+    /// The codewords in block w.
+    #[inline(always)]
+    fn words(&self, w: usize) -> (usize, usize) {
+        let first = self.word + w * self.tails;
+        (first, self.words.min(first + self.tails))
+    }
+}
+
+impl<const W: usize> Strip<W> for Tails {
+    #[inline(always)]
+    fn read(&self, position: &mut Position<W>, symbols: Symbols<'_>, index: usize) {
+        for w in 0..W {
+            let (first, end) = self.words(w);
+            position[w] = Block::ZERO;
+            for word in first..end {
+                position[w].put_tail(word - first, &symbols.get(index, word)[self.at..]);
+            }
+        }
     }
 
-    /// W blocks from `first` on, which are there.
     #[inline(always)]
-    fn strip<const W: usize>(&self, first: usize) -> [Piece; W] {
-        std::array::from_fn(|w| {
-            let block = first + w;
-            match block.checked_sub(self.words * self.whole) {
-                None => Piece::Whole {
-                    word: block / self.whole,
-                    start: 64 * (block % self.whole),
-                },
-                Some(packed) => {
-                    let word = packed * self.tails;
-                    Piece::Tails {
-                        word,
-                        count: self.tails.min(self.words - word),
-                        start: 64 * self.whole,
-                    }
-                }
+    fn write(&self, position: &Position<W>, symbols: &mut SymbolsMut<'_, '_>, index: usize) {
+        for w in 0..W {
+            let (first, end) = self.words(w);
+            for word in first..end {
+                position[w].take_tail(word - first, &mut symbols.get_mut(index, word)[self.at..]);
             }
-        })
+        }
     }
 }
 
 #[inline(always)]
-unsafe fn extend_strip<L: Lanes, const W: usize>(
-    strip: &[Piece; W],
+unsafe fn extend_strip<L: Lanes, S: Strip<W>, const W: usize>(
+    strip: &S,
     skews: &[L::Factor],
     shape: &Shape,
     source: Symbols<'_>,
@@ -197,8 +253,8 @@ unsafe fn extend_strip<L: Lanes, const W: usize>(
 }
 
 #[inline(always)]
-unsafe fn restore_strip<L: Lanes, const W: usize>(
-    strip: &[Piece; W],
+unsafe fn restore_strip<L: Lanes, S: Strip<W>, const W: usize>(
+    strip: &S,
     skews: &[L::Factor],
     erasures: &Erasures<L>,
     present: Symbols<'_>,
@@ -220,35 +276,35 @@ unsafe fn restore_strip<L: Lanes, const W: usize>(
 }
 
 /// Reads the symbols of a strip, those of position 0 from the place in the last field.
-struct Read<'a, const W: usize>(&'a [Piece; W], Symbols<'a>, usize);
+struct Read<'a, S>(&'a S, Symbols<'a>, usize);
 
-impl<const W: usize> End<W> for Read<'_, W> {
+impl<S: Strip<W>, const W: usize> End<W> for Read<'_, S> {
     #[inline(always)]
     unsafe fn pass(&mut self, index: usize, position: &mut Position<W>) {
-        read(position, self.0, self.1, self.2 + index);
+        self.0.read(position, self.1, self.2 + index);
     }
 }
 
 /// Writes the symbols of a strip, those of position 0 to the place in the last field.
-struct Write<'a, 'b, 'c, const W: usize>(&'a [Piece; W], &'a mut SymbolsMut<'b, 'c>, usize);
+struct Write<'a, 'b, 'c, S>(&'a S, &'a mut SymbolsMut<'b, 'c>, usize);
 
-impl<const W: usize> End<W> for Write<'_, '_, '_, W> {
+impl<S: Strip<W>, const W: usize> End<W> for Write<'_, '_, '_, S> {
     #[inline(always)]
     unsafe fn pass(&mut self, index: usize, position: &mut Position<W>) {
-        write(position, self.0, self.1, self.2 + index);
+        self.0.write(position, self.1, self.2 + index);
     }
 }
 
 /// Reads the symbols that are there, multiplied by the locator.
-struct Receive<'a, L: Lanes, const W: usize>(&'a [Piece; W], Symbols<'a>, &'a Erasures<L>);
+struct Receive<'a, L: Lanes, S>(&'a S, Symbols<'a>, &'a Erasures<L>);
 
-impl<L: Lanes, const W: usize> End<W> for Receive<'_, L, W> {
+impl<L: Lanes, S: Strip<W>, const W: usize> End<W> for Receive<'_, L, S> {
     #[inline(always)]
     unsafe fn pass(&mut self, index: usize, position: &mut Position<W>) {
         match &self.2.received[index] {
             None => *position = [Block::ZERO; W],
             Some((line, locator)) => {
-                read(position, self.0, self.1, *line);
+                self.0.read(position, self.1, *line);
                 // SAFETY: as the caller's.
                 unsafe { scale::<L, W>(position, locator) };
             }
@@ -257,19 +313,15 @@ impl<L: Lanes, const W: usize> End<W> for Receive<'_, L, W> {
 }
 
 /// Writes the symbols that were missing, divided by the locator's derivative.
-struct Restore<'a, 'b, 'c, L: Lanes, const W: usize>(
-    &'a [Piece; W],
-    &'a mut SymbolsMut<'b, 'c>,
-    &'a Erasures<L>,
-);
+struct Restore<'a, 'b, 'c, L: Lanes, S>(&'a S, &'a mut SymbolsMut<'b, 'c>, &'a Erasures<L>);
 
-impl<L: Lanes, const W: usize> End<W> for Restore<'_, '_, '_, L, W> {
+impl<L: Lanes, S: Strip<W>, const W: usize> End<W> for Restore<'_, '_, '_, L, S> {
     #[inline(always)]
     unsafe fn pass(&mut self, index: usize, position: &mut Position<W>) {
         if let Some((source, locator)) = &self.2.restored[index] {
             // SAFETY: as the caller's.
             unsafe { scale::<L, W>(position, locator) };
-            write(position, self.0, self.1, *source);
+            self.0.write(position, self.1, *source);
         }
     }
 }
@@ -280,53 +332,9 @@ unsafe fn scale<L: Lanes, const W: usize>(position: &mut Position<W>, factor: &L
     unsafe {
         let factor = L::ready(factor);
         for w in 0..W {
-            let block = &mut position[w];
-            L::load(block).product(factor).store(block);
-        }
-    }
-}
-
-#[inline(always)]
-fn read<const W: usize>(
-    position: &mut Position<W>,
-    strip: &[Piece; W],
-    symbols: Symbols<'_>,
-    index: usize,
-) {
-    for w in 0..W {
-        let block = &mut position[w];
-        match strip[w] {
-            Piece::Whole { word, start } => {
-                let bytes = &symbols.get(index, word)[start..start + 64];
-                block.0 = bytes.try_into().expect("64 bytes");
-            }
-            Piece::Tails { word, count, start } => {
-                *block = Block::ZERO;
-                for tail in 0..count {
-                    block.put_tail(tail, &symbols.get(index, word + tail)[start..]);
-                }
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn write<const W: usize>(
-    position: &Position<W>,
-    strip: &[Piece; W],
-    symbols: &mut SymbolsMut<'_, '_>,
-    index: usize,
-) {
-    for w in 0..W {
-        let block = &position[w];
-        match strip[w] {
-            Piece::Whole { word, start } => {
-                symbols.get_mut(index, word)[start..start + 64].copy_from_slice(&block.0);
-            }
-            Piece::Tails { word, count, start } => {
-                for tail in 0..count {
-                    block.take_tail(tail, &mut symbols.get_mut(index, word + tail)[start..]);
-                }
+            for part in 0..L::PARTS {
+                let block = &mut position[w];
+                L::load(block, part).product(factor).store(block, part);
             }
         }
     }

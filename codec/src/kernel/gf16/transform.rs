@@ -2,8 +2,8 @@
 //!
 //! The transform of Lin, Chung and Han ("Novel Polynomial Basis and Its Application to Reed-Solomon
 //! Erasure Codes", FOCS 2014), with the constants of the defining crate. A butterfly is a += c b;
-//! b += a, and its inverse b += a; a += c b. A position holds W blocks, so one constant serves 32 W
-//! codewords.
+//! b += a, and its inverse b += a; a += c b. A position holds W blocks, so one constant serves 64 W
+//! elements.
 //!
 //! Butterflies run depth first: a group is finished before the next one of its width begins, so all
 //! but the widest groups are worked on in the first-level cache, and positions are read and written
@@ -44,47 +44,35 @@ pub(super) unsafe fn forward<L: Lanes, const W: usize>(
     mut end: impl End<W>,
 ) {
     let size = work.len();
-    // The narrowest groups: of a quad, or of a quad and the pairs below it.
-    let narrow = match size {
-        1 | 2 => size,
-        _ if size.trailing_zeros().is_multiple_of(2) => 4,
-        _ => 8,
-    };
-    if let (1 | 2, Some(from)) = (size, from) {
+    let narrow = narrow(size);
+    if let (true, Some(from)) = (size == narrow, from) {
         work.copy_from_slice(from);
     }
     let mut start = 0;
     while start < used {
         let mut span = size;
-        while span >= 4 && span >= narrow {
-            if start.is_multiple_of(span) {
-                let quarter = span / 4;
+        while span > narrow {
+            if start & (span - 1) == 0 {
                 let group = &mut work[start..start + span];
                 // SAFETY: as the caller's.
                 unsafe {
-                    let factors = Forward(factors::<L>(skews, start + delta, quarter));
+                    let factors = factors::<L>(skews, start + delta, span);
                     match from {
                         Some(from) if span == size => {
-                            quads_from::<L, W>(from, group, quarter, factors);
+                            quads_from::<L, W>(from, group, factors);
                         }
-                        _ => quads::<L, W>(group, quarter, factors),
+                        _ => quads::<L, Forward, W>(group, factors),
                     }
                 }
             }
             span /= 4;
         }
         let group = &mut work[start..start + narrow];
-        if matches!(narrow, 2 | 8) {
-            for pair in 0..narrow / 2 {
-                // SAFETY: as the caller's.
-                unsafe {
-                    let factor = L::ready(&skews[start + 2 * pair + delta]);
-                    pairs::<L, W>(&mut group[2 * pair..2 * pair + 2], Forward(factor));
-                }
-            }
-        }
         // SAFETY: as the caller's.
-        unsafe { pass(group, start, used, &mut end) };
+        unsafe {
+            narrow_group::<L, Forward, W>(skews, group, start + delta);
+            pass(group, start, used, &mut end);
+        }
         start += narrow;
     }
 }
@@ -104,38 +92,37 @@ pub(super) unsafe fn inverse<L: Lanes, const W: usize>(
     mut end: impl End<W>,
 ) {
     let size = work.len();
-    let narrow = size.min(4);
+    let narrow = narrow(size);
     work[used..].fill([Block::ZERO; W]);
     let mut start = 0;
     while start < used {
         let group = &mut work[start..start + narrow];
         // SAFETY: as the caller's.
-        unsafe { pass(group, start, used, &mut end) };
+        unsafe {
+            pass(group, start, used, &mut end);
+            narrow_group::<L, Inverse, W>(skews, group, start + delta);
+        }
+        start += narrow;
         // Wider groups follow where this was the last part of them that is not zero.
-        let mut span = 4;
-        while span <= size {
-            let group = start - start % span;
-            let is_last = start + narrow >= used || (start + narrow).is_multiple_of(span);
-            if !is_last {
-                break;
-            }
-            let quarter = span / 4;
+        let mut span = 4 * narrow;
+        while span <= size && (start >= used || start & (span - 1) == 0) {
+            let first = (start - 1) & !(span - 1);
             // SAFETY: as the caller's.
             unsafe {
-                let factors = Inverse(factors::<L>(skews, group + delta, quarter));
-                let group = &mut work[group..group + span];
-                quads::<L, W>(group, quarter, factors);
+                let factors = factors::<L>(skews, first + delta, span);
+                quads::<L, Inverse, W>(&mut work[first..first + span], factors);
             }
             span *= 4;
         }
-        start += narrow;
     }
-    if !size.trailing_zeros().is_multiple_of(2) {
-        // SAFETY: as the caller's.
-        unsafe {
-            let factor = L::ready(&skews[size / 2 + delta - 1]);
-            pairs::<L, W>(work, Inverse(factor));
-        }
+}
+
+/// Positions of the narrowest groups of a transform, 8 at most: those that are not made of quads.
+fn narrow(size: usize) -> usize {
+    match size {
+        1 | 2 => size,
+        _ if size.trailing_zeros().is_multiple_of(2) => 4,
+        _ => 8,
     }
 }
 
@@ -167,9 +154,14 @@ pub(super) unsafe fn add<L: Lanes, const W: usize>(
     let summands = &summands[..sums.len()];
     for i in 0..sums.len() {
         for w in 0..W {
-            let sum = &mut sums[i][w];
-            // SAFETY: as the caller's.
-            unsafe { L::load(sum).add(L::load(&summands[i][w])).store(sum) };
+            for part in 0..L::PARTS {
+                let sum = &mut sums[i][w];
+                // SAFETY: as the caller's.
+                unsafe {
+                    let summand = L::load(&summands[i][w], part);
+                    L::load(sum, part).add(summand).store(sum, part);
+                }
+            }
         }
     }
 }
@@ -188,81 +180,113 @@ unsafe fn pass<const W: usize>(
     }
 }
 
-/// What one or two layers do to values that meet in them.
-trait Butterflies<L, const VALUES: usize> {
+/// What a butterfly does, and in which order their layers follow.
+trait Direction {
+    /// Whether wider groups come first.
+    const WIDE_FIRST: bool;
+
     /// # Safety
     ///
     /// As [`forward`].
-    unsafe fn apply(&self, values: [L; VALUES]) -> [L; VALUES];
+    unsafe fn butterfly<L: Lanes>(values: [L; 2], factor: L::Ready<'_>) -> [L; 2];
 }
 
-/// Butterflies with the factors of the left pair, across the pairs, and of the right pair; or of the
-/// only pair.
-struct Forward<F>(F);
+/// From polynomials to values.
+struct Forward;
 
-/// The same, undone.
-struct Inverse<F>(F);
+/// From values to polynomials.
+struct Inverse;
 
-impl<'f, L: Lanes> Butterflies<L, 4> for Forward<[L::Ready<'f>; 3]> {
+impl Direction for Forward {
+    const WIDE_FIRST: bool = true;
+
     #[inline(always)]
-    unsafe fn apply(&self, [a, b, c, d]: [L; 4]) -> [L; 4] {
-        let [left, across, right] = self.0;
+    unsafe fn butterfly<L: Lanes>([a, b]: [L; 2], factor: L::Ready<'_>) -> [L; 2] {
         // SAFETY: as the caller's.
         unsafe {
-            let a = a.add_product(c, across);
-            let b = b.add_product(d, across);
-            let (c, d) = (c.add(a), d.add(b));
-            let a = a.add_product(b, left);
-            let c = c.add_product(d, right);
-            [a, b.add(a), c, d.add(c)]
-        }
-    }
-}
-
-impl<'f, L: Lanes> Butterflies<L, 4> for Inverse<[L::Ready<'f>; 3]> {
-    #[inline(always)]
-    unsafe fn apply(&self, [a, b, c, d]: [L; 4]) -> [L; 4] {
-        let [left, across, right] = self.0;
-        // SAFETY: as the caller's.
-        unsafe {
-            let (b, d) = (b.add(a), d.add(c));
-            let a = a.add_product(b, left);
-            let c = c.add_product(d, right);
-            let (c, d) = (c.add(a), d.add(b));
-            [a.add_product(c, across), b.add_product(d, across), c, d]
-        }
-    }
-}
-
-impl<'f, L: Lanes> Butterflies<L, 2> for Forward<L::Ready<'f>> {
-    #[inline(always)]
-    unsafe fn apply(&self, [a, b]: [L; 2]) -> [L; 2] {
-        // SAFETY: as the caller's.
-        unsafe {
-            let a = a.add_product(b, self.0);
+            let a = a.add_product(b, factor);
             [a, b.add(a)]
         }
     }
 }
 
-impl<'f, L: Lanes> Butterflies<L, 2> for Inverse<L::Ready<'f>> {
+impl Direction for Inverse {
+    const WIDE_FIRST: bool = false;
+
     #[inline(always)]
-    unsafe fn apply(&self, [a, b]: [L; 2]) -> [L; 2] {
+    unsafe fn butterfly<L: Lanes>([a, b]: [L; 2], factor: L::Ready<'_>) -> [L; 2] {
         // SAFETY: as the caller's.
         unsafe {
             let b = b.add(a);
-            [a.add_product(b, self.0), b]
+            [a.add_product(b, factor), b]
         }
     }
 }
 
-/// The factors of a quad whose group starts at `point`.
+/// Two layers: `wide` is the factor of both wide butterflies, the others of the narrow ones.
 #[inline(always)]
-unsafe fn factors<L: Lanes>(
-    skews: &[L::Factor],
-    point: usize,
-    quarter: usize,
-) -> [L::Ready<'_>; 3] {
+unsafe fn quad<L: Lanes, D: Direction>(
+    [a, b, c, d]: [L; 4],
+    [left, wide, right]: [L::Ready<'_>; 3],
+) -> [L; 4] {
+    // SAFETY: as the caller's.
+    unsafe {
+        if D::WIDE_FIRST {
+            let ([a, c], [b, d]) = (D::butterfly([a, c], wide), D::butterfly([b, d], wide));
+            let ([a, b], [c, d]) = (D::butterfly([a, b], left), D::butterfly([c, d], right));
+            [a, b, c, d]
+        } else {
+            let ([a, b], [c, d]) = (D::butterfly([a, b], left), D::butterfly([c, d], right));
+            let ([a, c], [b, d]) = (D::butterfly([a, c], wide), D::butterfly([b, d], wide));
+            [a, b, c, d]
+        }
+    }
+}
+
+/// Three layers.
+#[inline(always)]
+unsafe fn octet<L: Lanes, D: Direction>(values: [L; 8], factors: &[L::Factor; 7]) -> [L; 8] {
+    // SAFETY: as the caller's.
+    unsafe {
+        let values = if D::WIDE_FIRST {
+            fours::<L, D>(values, &factors[3])
+        } else {
+            values
+        };
+        let [a, b, c, d, e, f, g, h] = values;
+        let [f0, f1, f2, _, f4, f5, f6] = factors;
+        let [a, b, c, d] = quad::<L, D>([a, b, c, d], [L::ready(f0), L::ready(f1), L::ready(f2)]);
+        let [e, f, g, h] = quad::<L, D>([e, f, g, h], [L::ready(f4), L::ready(f5), L::ready(f6)]);
+        let values = [a, b, c, d, e, f, g, h];
+        if D::WIDE_FIRST {
+            values
+        } else {
+            fours::<L, D>(values, &factors[3])
+        }
+    }
+}
+
+/// The butterflies of values that are four apart.
+#[inline(always)]
+unsafe fn fours<L: Lanes, D: Direction>(
+    [a, b, c, d, e, f, g, h]: [L; 8],
+    factor: &L::Factor,
+) -> [L; 8] {
+    // SAFETY: as the caller's.
+    unsafe {
+        let factor = L::ready(factor);
+        let [a, e] = D::butterfly([a, e], factor);
+        let [b, f] = D::butterfly([b, f], factor);
+        let [c, g] = D::butterfly([c, g], factor);
+        let [d, h] = D::butterfly([d, h], factor);
+        [a, b, c, d, e, f, g, h]
+    }
+}
+
+/// The factors of two layers of a group that starts at `point`.
+#[inline(always)]
+unsafe fn factors<L: Lanes>(skews: &[L::Factor], point: usize, span: usize) -> [L::Ready<'_>; 3] {
+    let quarter = span / 4;
     let left = point + quarter - 1;
     // SAFETY: as the caller's.
     unsafe {
@@ -274,84 +298,114 @@ unsafe fn factors<L: Lanes>(
     }
 }
 
-/// Applies `butterflies` to the positions that are a quarter of the group apart.
+/// All layers of one of the narrowest groups, which starts at `point`.
 #[inline(always)]
-unsafe fn quads<L: Lanes, const W: usize>(
+unsafe fn narrow_group<L: Lanes, D: Direction, const W: usize>(
+    skews: &[L::Factor],
     group: &mut [Position<W>],
-    quarter: usize,
-    butterflies: impl Butterflies<L, 4>,
+    point: usize,
 ) {
-    let (a, rest) = group.split_at_mut(quarter);
-    let (b, rest) = rest.split_at_mut(quarter);
-    let (c, d) = rest.split_at_mut(quarter);
-    let d = &mut d[..quarter];
+    // SAFETY: as the caller's.
+    unsafe {
+        match group.len() {
+            8 => {
+                let factors = skews[point..]
+                    .first_chunk()
+                    .expect("groups end in the table");
+                for w in 0..W {
+                    for part in 0..L::PARTS {
+                        let values = octet::<L, D>(load(group, 0, 1, w, part), factors);
+                        store(values, group, 0, 1, w, part);
+                    }
+                }
+            }
+            4 => quads::<L, D, W>(group, factors::<L>(skews, point, 4)),
+            2 => {
+                let factor = L::ready(&skews[point]);
+                for w in 0..W {
+                    for part in 0..L::PARTS {
+                        let values = D::butterfly(load(group, 0, 1, w, part), factor);
+                        store::<L, 2, W>(values, group, 0, 1, w, part);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Two layers over the positions that are a quarter of the group apart.
+#[inline(always)]
+unsafe fn quads<L: Lanes, D: Direction, const W: usize>(
+    group: &mut [Position<W>],
+    factors: [L::Ready<'_>; 3],
+) {
+    let quarter = group.len() / 4;
     for i in 0..quarter {
         for w in 0..W {
-            // SAFETY: as the caller's.
-            unsafe {
-                let inputs = [
-                    L::load(&a[i][w]),
-                    L::load(&b[i][w]),
-                    L::load(&c[i][w]),
-                    L::load(&d[i][w]),
-                ];
-                let outputs = butterflies.apply(inputs);
-                outputs[0].store(&mut a[i][w]);
-                outputs[1].store(&mut b[i][w]);
-                outputs[2].store(&mut c[i][w]);
-                outputs[3].store(&mut d[i][w]);
+            for part in 0..L::PARTS {
+                // SAFETY: as the caller's.
+                unsafe {
+                    let values = quad::<L, D>(load(group, i, quarter, w, part), factors);
+                    store(values, group, i, quarter, w, part);
+                }
             }
         }
     }
 }
 
-/// As [`quads`], but takes the positions `from` elsewhere.
+/// As [`quads`] forward, but takes the positions `from` elsewhere.
 #[inline(always)]
 unsafe fn quads_from<L: Lanes, const W: usize>(
     from: &[Position<W>],
     group: &mut [Position<W>],
-    quarter: usize,
-    butterflies: impl Butterflies<L, 4>,
+    factors: [L::Ready<'_>; 3],
 ) {
-    let (from, group) = (&from[..4 * quarter], &mut group[..4 * quarter]);
+    let quarter = group.len() / 4;
     for i in 0..quarter {
-        let (b, c, d) = (i + quarter, i + 2 * quarter, i + 3 * quarter);
         for w in 0..W {
-            // SAFETY: as the caller's.
-            unsafe {
-                let inputs = [
-                    L::load(&from[i][w]),
-                    L::load(&from[b][w]),
-                    L::load(&from[c][w]),
-                    L::load(&from[d][w]),
-                ];
-                let outputs = butterflies.apply(inputs);
-                outputs[0].store(&mut group[i][w]);
-                outputs[1].store(&mut group[b][w]);
-                outputs[2].store(&mut group[c][w]);
-                outputs[3].store(&mut group[d][w]);
+            for part in 0..L::PARTS {
+                // SAFETY: as the caller's.
+                unsafe {
+                    let values = quad::<L, Forward>(load(from, i, quarter, w, part), factors);
+                    store(values, group, i, quarter, w, part);
+                }
             }
         }
     }
 }
 
-/// Applies `butterflies` to the positions that are half of the group apart.
+/// N positions that are `step` apart, from `first` on: of each, one part of block `w`.
 #[inline(always)]
-unsafe fn pairs<L: Lanes, const W: usize>(
-    group: &mut [Position<W>],
-    butterflies: impl Butterflies<L, 2>,
-) {
-    let half = group.len() / 2;
-    let (a, b) = group.split_at_mut(half);
-    let b = &mut b[..half];
-    for i in 0..half {
-        for w in 0..W {
-            // SAFETY: as the caller's.
-            unsafe {
-                let outputs = butterflies.apply([L::load(&a[i][w]), L::load(&b[i][w])]);
-                outputs[0].store(&mut a[i][w]);
-                outputs[1].store(&mut b[i][w]);
-            }
+unsafe fn load<L: Lanes, const N: usize, const W: usize>(
+    group: &[Position<W>],
+    first: usize,
+    step: usize,
+    w: usize,
+    part: usize,
+) -> [L; N] {
+    // SAFETY: as the caller's.
+    unsafe {
+        let mut values = [L::load(&group[first][w], part); N];
+        for i in 1..N {
+            values[i] = L::load(&group[first + i * step][w], part);
         }
+        values
+    }
+}
+
+/// The inverse of [`load`].
+#[inline(always)]
+unsafe fn store<L: Lanes, const N: usize, const W: usize>(
+    values: [L; N],
+    group: &mut [Position<W>],
+    first: usize,
+    step: usize,
+    w: usize,
+    part: usize,
+) {
+    for i in 0..N {
+        // SAFETY: as the caller's.
+        unsafe { values[i].store(&mut group[first + i * step][w], part) };
     }
 }
