@@ -48,10 +48,10 @@ pub struct HeldStake {
     pub epoch: Option<Epoch>,
     /// What it is worth.
     pub worth: Wal,
-    /// What was put in; unknown once its exit was asked for.
+    /// What was put in; unknown for some on their way out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub principal: Option<Wal>,
-    /// What it has earned; unknown once its exit was asked for.
+    /// What it has earned; unknown where what was put in is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rewards: Option<Wal>,
     /// The epoch at whose start this was so: later epochs are not paid yet.

@@ -6,8 +6,8 @@ use futures::TryStreamExt;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{
-    Address, CheckpointContents, Digest, Object, SignedCheckpointSummary, TransactionEffects,
-    TransactionEvents, ValidatorCommittee,
+    Address, CheckpointContents, Digest, Object, ObjectChange, SignedCheckpointSummary,
+    TransactionEffects, TransactionEvents, ValidatorCommittee,
 };
 
 use super::endpoints::{Fault, Source};
@@ -213,6 +213,36 @@ pub(crate) async fn object(
         )));
     }
     Ok(Some(object))
+}
+
+/// An object as it was before the transaction that wrote its newest or a given version; `None` where that
+/// one created it, or the server has forgotten.
+pub(crate) async fn earlier(
+    source: &Source,
+    id: Address,
+    version: Option<u64>,
+) -> Result<Option<Object>, Fault> {
+    let Some(later) = object(source, id, version).await? else {
+        return Ok(None);
+    };
+    let Some(writer) = transaction(source, later.previous_transaction()).await? else {
+        return Ok(None);
+    };
+    let before = writer
+        .effects
+        .object_changes()
+        .find_map(|change| match change {
+            ObjectChange::Mutated {
+                object_id,
+                input_version,
+                ..
+            } if *object_id == id => input_version,
+            _ => None,
+        });
+    match before {
+        Some(before) => object(source, id, Some(before)).await,
+        None => Ok(None),
+    }
 }
 
 /// Several objects at their newest versions; those that do not exist are left out.

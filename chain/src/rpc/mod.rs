@@ -15,6 +15,7 @@ use crate::epoch::{ChainTime, Epoch};
 use crate::event::{ChainEvent, EventCursor};
 use crate::id::{Address, NetworkId, NodeId, ObjectId};
 
+mod appraise;
 mod assemble;
 mod contract;
 mod endpoints;

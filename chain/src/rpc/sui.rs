@@ -19,7 +19,7 @@ use super::submit::Submitter;
 use super::tail::tail;
 use super::trust::Trust;
 use super::wallet::Wallet;
-use super::worth::{StakeWorth, rate_epoch};
+use super::worth::StakeWorth;
 use super::{ChainEvents, ChainRead, ChainWrite, CheckpointEvents, NetworkConfig, fetch};
 use crate::amount::{Sui, Wal};
 use crate::blob::Registration;
@@ -172,6 +172,10 @@ impl SuiChain {
         tail(&endpoints.client(), packages.origin(), checkpoint)
     }
 
+    pub(super) fn endpoints(&self) -> &Endpoints {
+        &self.shared.endpoints
+    }
+
     fn parts(&self) -> (Arc<Endpoints>, Arc<Trust>, Arc<Packages>) {
         let Shared {
             endpoints,
@@ -191,7 +195,10 @@ impl SuiChain {
         self.shared.endpoints.ask("an object", ask).await
     }
 
-    async fn objects(&self, ids: &[ObjectId]) -> Result<Vec<Option<Object>>, ChainError> {
+    pub(super) async fn objects(
+        &self,
+        ids: &[ObjectId],
+    ) -> Result<Vec<Option<Object>>, ChainError> {
         let ids: Vec<_> = ids.iter().copied().map(sui_address).collect();
         let ask = |source| {
             let ids = ids.clone();
@@ -383,35 +390,7 @@ impl ChainRead for SuiChain {
     }
 
     async fn worth(&self, stakes: &[Stake]) -> Result<Vec<StakeWorth>, ChainError> {
-        let pools: Vec<ObjectId> = stakes.iter().map(|stake| stake.node.into()).collect();
-        let pools = self.objects(&pools).await?;
-        let pools = pools.iter().zip(stakes).map(|(pool, stake)| {
-            let missing = || ChainError::NotFound {
-                what: "node",
-                id: stake.node.to_string(),
-            };
-            contract::pool(pool.as_ref().ok_or_else(missing)?)
-        });
-        let pools = pools.collect::<Result<Vec<_>, _>>()?;
-        let keys: Vec<_> = stakes
-            .iter()
-            .zip(&pools)
-            .map(|(stake, (node, rates))| {
-                rate_epoch(stake, node).map(|epoch| contract::rate_id(*rates, epoch))
-            })
-            .collect();
-        let wanted: Vec<_> = keys.iter().flatten().copied().collect();
-        let mut rates = self.objects(&wanted).await?.into_iter();
-        let worth = stakes
-            .iter()
-            .zip(&pools)
-            .zip(keys)
-            .map(|((stake, (node, _)), key)| {
-                let then = key.and_then(|_| rates.next()).flatten();
-                let then = then.as_ref().map(contract::rate).transpose()?;
-                Ok(StakeWorth::of(stake, node, then))
-            });
-        worth.collect()
+        self.appraise(stakes).await
     }
 
     async fn owned_node_caps(&self, owner: Address) -> Result<Vec<NodeCap>, ChainError> {

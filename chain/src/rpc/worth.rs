@@ -1,7 +1,8 @@
 //! What a delegator's claim is worth: shares of a pool, by the contract's integers.
 //!
-//! A claim stays in WAL until its exit is asked for, so its rewards can be told; afterwards only
-//! shares are left. Nothing here is paid before the pool settles; see [`StakeWorth::settled`].
+//! A claim stays in WAL until its exit is asked for, so its rewards can be told; afterwards it says
+//! shares only, and an earlier version of it tells what was put in. Nothing here is paid before the
+//! pool settles; see [`StakeWorth::settled`].
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +27,7 @@ pub struct ShareRate {
 pub struct StakeWorth {
     /// What a withdrawal would pay if its exit came now; what it pays once the exit has come.
     pub worth: Wal,
-    /// What was put in, while the claim still says so.
+    /// What was put in, if the claim or an earlier version of it says so.
     pub principal: Option<Wal>,
     /// The epoch at whose start this was so: pay of later epochs is not in it.
     pub settled: Epoch,
@@ -49,20 +50,33 @@ impl StakeWorth {
             shares: node.shares,
         };
         let in_wal = Wal::from_units(u64::try_from(stake.amount).unwrap_or(u64::MAX));
-        let (worth, principal) = match (stake.state, then) {
-            (StakeState::Pending { .. }, None) => (in_wal, Some(in_wal)),
+        let (worth, principal, settled) = match (stake.state, then) {
+            (StakeState::Pending { .. }, None) => (in_wal, Some(in_wal), node.settled),
             (StakeState::Pending { .. }, Some(then)) => {
-                (now.value_of(then.shares_for(in_wal)), Some(in_wal))
+                let worth = now.value_of(then.shares_for(in_wal));
+                (worth, Some(in_wal), node.settled)
             }
-            (StakeState::Exiting { .. }, Some(then)) => (then.value_of(stake.amount), None),
+            (StakeState::Exiting { at }, Some(then)) => (then.value_of(stake.amount), None, at),
             (StakeState::Active | StakeState::Exiting { .. }, _) => {
-                (now.value_of(stake.amount), None)
+                (now.value_of(stake.amount), None, node.settled)
             }
         };
         Self {
             worth,
             principal,
-            settled: node.settled,
+            settled,
+        }
+    }
+
+    /// Adds what was put in as an earlier version of the claim tells it, with the rate when that began
+    /// to earn. A version of another amount, from before a split, makes other shares and adds nothing.
+    #[must_use]
+    pub(crate) fn entered(self, stake: &Stake, entry: &Stake, since: ShareRate) -> Self {
+        let put_in = Wal::from_units(u64::try_from(entry.amount).unwrap_or(u64::MAX));
+        let same = since.shares_for(put_in) == stake.amount;
+        Self {
+            principal: self.principal.or(same.then_some(put_in)),
+            ..self
         }
     }
 }
@@ -173,8 +187,14 @@ mod tests {
         let leaving = |at| stake(StakeState::Exiting { at: Epoch::new(at) }, 50);
         let worth = StakeWorth::of(&leaving(6), &pool, None);
         assert_eq!((worth.worth.units(), worth.rewards()), (60, None));
+        assert_eq!(worth.settled, Epoch::new(5));
         let gone = StakeWorth::of(&leaving(4), &pool, Some(then));
-        assert_eq!(gone.worth.units(), 50);
+        assert_eq!((gone.worth.units(), gone.settled), (50, Epoch::new(4)));
+        // What was put in comes from the claim as it was, unless a part was split off since.
+        let told = worth.entered(&leaving(6), &pending(3), then);
+        assert_eq!(told.rewards(), Some(Wal::from_units(10)));
+        let whole = stake(pending(3).state, 80);
+        assert_eq!(worth.entered(&leaving(6), &whole, then).rewards(), None);
         // An empty pool divides by nothing.
         let empty = node(0, 0, 5);
         assert_eq!(StakeWorth::of(&leaving(6), &empty, None).worth, Wal::ZERO);

@@ -284,7 +284,9 @@ async fn stake_is_delegated_earns_and_comes_back() {
     let planned = world.json(9, &["stake", "exit", &stake, "--dry-run"]);
     assert_eq!(planned[0]["from"], 4);
     world.json(0, &["stake", "exit", &stake]);
-    assert_eq!(world.json(0, &["stake", "list"])[0]["standing"], "exiting");
+    let held = world.json(0, &["stake", "list"]);
+    assert_eq!(held[0]["standing"], "exiting");
+    assert_eq!(units(&held[0]["rewards"]), rewards);
     error(&["stake", "withdraw", &stake], 2, "stake.not_withdrawable");
     world.next_epoch(4, 1).await;
     let planned = world.json(9, &["stake", "withdraw", &stake, "--dry-run"]);

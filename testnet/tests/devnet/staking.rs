@@ -190,6 +190,10 @@ async fn stake_enters_earns_and_leaves() {
     assert_eq!(leaving.state, StakeState::Exiting { at: Epoch::new(4) });
     let worth = world.worth(*leaving).await;
     assert!(worth.worth > wal(80), "{worth:?}");
+    assert_eq!(
+        (worth.principal, worth.settled),
+        (Some(wal(80)), Epoch::new(4))
+    );
     let before = world.wal(&delegator).await;
     one(withdraw).await.unwrap();
     let paid = world.wal(&delegator).await.checked_sub(before).unwrap();

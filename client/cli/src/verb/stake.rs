@@ -110,10 +110,13 @@ impl fmt::Display for Line {
             ..
         } = &self.0;
         write!(f, "{object}  {}, {worth}", standing.name())?;
-        match (standing, epoch, rewards) {
-            (Standing::Pending, Some(epoch), _) => write!(f, ", earns from epoch {epoch}")?,
-            (Standing::Exiting, Some(epoch), _) => write!(f, ", withdrawable in epoch {epoch}")?,
-            (_, _, Some(rewards)) => write!(f, ", of it {rewards} earned up to epoch {settled}")?,
+        match (standing, rewards) {
+            (Standing::Pending, _) | (_, None) => {}
+            (_, Some(rewards)) => write!(f, ", of it {rewards} earned up to epoch {settled}")?,
+        }
+        match (standing, epoch) {
+            (Standing::Pending, Some(epoch)) => write!(f, ", earns from epoch {epoch}")?,
+            (Standing::Exiting, Some(epoch)) => write!(f, ", withdrawable in epoch {epoch}")?,
             _ => {}
         }
         write!(f, "\n  node {node}  {name}")
