@@ -169,6 +169,7 @@ impl Submitter {
             return Err(ChainError::GasLimit { asked, limit });
         }
         let lease = self.lease(epoch, recipe.sui()).await?;
+        let last_epoch = epoch.saturating_add(1);
         let build = |budget: u64| {
             let mut tx = TransactionBuilder::new();
             tx.set_sender(sui_sdk_types::Address::new(*self.address().as_bytes()));
@@ -177,7 +178,7 @@ impl Submitter {
             let (id, version, digest) = lease.coin().reference.clone().into_parts();
             tx.add_gas_objects([ObjectInput::owned(id, version, digest)]);
             // After the next epoch the gas coin is free again whatever happened.
-            tx.set_expiration(TransactionExpiration::Epoch(epoch.saturating_add(1)));
+            tx.set_expiration(TransactionExpiration::Epoch(last_epoch));
             recipe.write(&parts, &mut tx)?;
             tx.try_build().map_err(|error| ChainError::Build {
                 reason: error.to_string(),
@@ -199,7 +200,8 @@ impl Submitter {
         };
         self.check(estimate.status(), recipe, &parts, &lease)?;
         let used = estimate.gas_summary();
-        let net = (used.computation_cost + used.storage_cost).saturating_sub(used.storage_rebate);
+        let gross = used.computation_cost.saturating_add(used.storage_cost);
+        let net = gross.saturating_sub(used.storage_rebate);
         let needed = net
             .max(used.computation_cost)
             .saturating_add(OVERHEAD * price);
@@ -219,19 +221,19 @@ impl Submitter {
                     return Err(ChainError::Rejected { reason });
                 }
                 Err(_) => {
-                    lease.limbo(epoch + 1);
+                    lease.limbo(last_epoch);
                     return Err(unknown(digest, reason));
                 }
             },
             Err(error) => {
-                lease.limbo(epoch + 1);
+                lease.limbo(last_epoch);
                 return Err(unknown(digest, error.to_string()));
             }
         }
         let executed = match self.proof(digest).await {
             Ok(executed) => executed,
             Err(error) => {
-                lease.limbo(epoch + 1);
+                lease.limbo(last_epoch);
                 return Err(unknown(digest, error.to_string()));
             }
         };
