@@ -157,7 +157,7 @@ impl Ratchet {
 
     /// Trusts the committee named by a checkpoint already certified by the newest committee, if it
     /// ends its epoch.
-    pub(crate) fn follow(&mut self, certified: &CertifiedSummary) -> Result<(), LightError> {
+    fn follow(&mut self, certified: &CertifiedSummary) -> Result<(), LightError> {
         let summary = certified.summary();
         let checkpoint = summary.sequence_number;
         let last = summary.end_of_epoch_data.as_ref();

@@ -58,13 +58,14 @@ impl Trust {
         self.reach(source, signed.checkpoint.epoch).await?;
         let mut ratchet = self.lock();
         let ratchet = ratchet.as_mut().ok_or_else(unanchored)?;
-        let certified = ratchet.verify(signed)?;
+        let summary = &signed.checkpoint;
         // The last checkpoint of the newest epoch is also the next step.
-        let summary = certified.summary();
-        if summary.epoch == ratchet.epoch() && summary.end_of_epoch_data.is_some() {
-            ratchet.advance(certified.signed().clone())?;
-        }
-        Ok(certified)
+        let ends = summary.epoch == ratchet.epoch() && summary.end_of_epoch_data.is_some();
+        Ok(if ends {
+            ratchet.advance(signed)?
+        } else {
+            ratchet.verify(signed)?
+        })
     }
 
     async fn reach(&self, source: &Source, epoch: u64) -> Result<(), Fault> {
