@@ -18,9 +18,6 @@ use crate::rpc::operation::{ObjectKind, Operation, Room};
 use crate::rpc::state::StorageResource;
 use crate::statement::Assertion;
 
-/// Largest blob, as in the contract.
-const MAX_SIZE: u64 = 1 << 50;
-
 impl Ledger {
     /// Plays an operation on a blob.
     pub(super) fn keep(&mut self, sender: Address, op: Operation) -> Result<(), ChainError> {
@@ -33,12 +30,12 @@ impl Ledger {
                 deletable,
             } => self.register(sender, room, &root, size, encoding, deletable),
             Operation::Certify { blob, certificate } => {
-                self.blob(sender, blob, |ledger, registration| {
+                self.blob(sender, blob, |ledger, registration, _| {
                     ledger.certify(registration, &certificate)
                 })
             }
             Operation::Extend { blob, epochs } => {
-                self.blob(sender, blob, |ledger, registration| {
+                self.blob(sender, blob, |ledger, registration, _| {
                     let bytes = ledger.room_of(registration)?;
                     let end = extended(registration, epochs)?;
                     let period = registration.period.end..end;
@@ -48,7 +45,7 @@ impl Ledger {
             }
             Operation::ExtendWith { blob, storage } => {
                 let storage = self.storage(sender, storage)?;
-                self.blob(sender, blob, |ledger, registration| {
+                self.blob(sender, blob, |ledger, registration, _| {
                     let bytes = ledger.room_of(registration)?;
                     if storage.period.start != registration.period.end || storage.bytes != bytes {
                         return Err(Refusal::SystemExtension.into());
@@ -59,13 +56,15 @@ impl Ledger {
             Operation::Delete { blob } => self.delete(sender, blob),
             Operation::Burn { blob } => self.take(sender, blob).map(drop),
             Operation::SetAttribute { blob, key, value } => {
-                self.attributes(sender, blob, |attributes| {
+                self.blob(sender, blob, |_, _, attributes| {
                     attributes.insert(key, value);
+                    Ok(())
                 })
             }
             Operation::RemoveAttribute { blob, key } => {
-                self.attributes(sender, blob, |attributes| {
+                self.blob(sender, blob, |_, _, attributes| {
                     attributes.remove(&key);
+                    Ok(())
                 })
             }
             Operation::Share { blob, funds } => self.share(sender, blob, funds),
@@ -106,10 +105,7 @@ impl Ledger {
         if encoding != Encoding::for_shards(shards) {
             return Err(Refusal::EncodingEncoding.into());
         }
-        let layout = BlobLayout::new(encoding, shards, size)
-            .ok()
-            .filter(|_| size <= MAX_SIZE)
-            .ok_or(Refusal::EncodingSize)?;
+        let layout = BlobLayout::new(encoding, shards, size).map_err(|_| Refusal::EncodingSize)?;
         let encoded = encoded_bytes(&layout).ok_or(Refusal::EncodingSize)?;
         if encoded > storage.bytes || !storage.period.contains(&epoch) {
             return Err(Refusal::SystemStorage.into());
@@ -155,29 +151,27 @@ impl Ledger {
         Ok(())
     }
 
-    /// Changes a registration that the sender owns.
+    /// Changes a blob that the sender owns.
     fn blob(
         &mut self,
         sender: Address,
         id: ObjectId,
-        change: impl FnOnce(&mut Self, &mut Registration) -> Result<(), ChainError>,
+        change: impl FnOnce(
+            &mut Self,
+            &mut Registration,
+            &mut BTreeMap<String, String>,
+        ) -> Result<(), ChainError>,
     ) -> Result<(), ChainError> {
+        let mut thing = self.take(sender, id)?;
         let Thing::Blob {
-            mut registration,
+            registration,
             attributes,
-        } = self.take(sender, id)?
+        } = &mut thing
         else {
             return Err(not_a("Blob", id));
         };
-        change(self, &mut registration)?;
-        self.own(
-            sender,
-            id,
-            Thing::Blob {
-                registration,
-                attributes,
-            },
-        );
+        change(self, registration, attributes)?;
+        self.own(sender, id, thing);
         Ok(())
     }
 
@@ -341,31 +335,6 @@ impl Ledger {
             bytes: registration.bytes,
         };
         self.own(sender, object, Thing::Storage(storage));
-        Ok(())
-    }
-
-    fn attributes(
-        &mut self,
-        sender: Address,
-        id: ObjectId,
-        change: impl FnOnce(&mut BTreeMap<String, String>),
-    ) -> Result<(), ChainError> {
-        let Thing::Blob {
-            registration,
-            mut attributes,
-        } = self.take(sender, id)?
-        else {
-            return Err(not_a("Blob", id));
-        };
-        change(&mut attributes);
-        self.own(
-            sender,
-            id,
-            Thing::Blob {
-                registration,
-                attributes,
-            },
-        );
         Ok(())
     }
 
