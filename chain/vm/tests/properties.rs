@@ -4,13 +4,16 @@
 
 #[expect(dead_code, reason = "each test uses its part")]
 mod support;
+#[path = "support/zeroes.rs"]
+mod zeroes;
 
 use std::sync::{Arc, LazyLock};
 
-use floe_move_vm::{Abilities, Argument, Limits, Module, Package, Session, Type, Value, relocate};
+use floe_move_vm::{Argument, Limits, Module, Package, Session, Type, Value, relocate};
 use proptest::prelude::*;
-use sui_sdk_types::{Address, Digest, StructTag};
+use sui_sdk_types::{Address, Digest};
 use support::MemoryWorld;
+use zeroes::call_with_zeroes;
 
 /// Real modules: the framework's and the corpus.
 static MODULES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
@@ -85,11 +88,6 @@ fn read(module: &Module) -> String {
     format!("{name} {dependencies:?} {functions:?}")
 }
 
-/// The value whose bytes are all zero, if there is one of at most 64 bytes.
-fn zero(session: &mut Session<'_>, kind: &Type) -> Option<Value> {
-    (0..=64).find_map(|length| session.decode(kind, &vec![0; length]).ok())
-}
-
 /// Calls every function of a module with zeroes; tells how each ended and in how many steps.
 fn run_all(world: &MemoryWorld, module: &Module) -> Vec<String> {
     let mut ends = Vec::new();
@@ -102,33 +100,9 @@ fn run_all(world: &MemoryWorld, module: &Module) -> Vec<String> {
         let allowed = limits.steps;
         let transaction = support::transaction(Address::TWO, Digest::ZERO);
         let mut session = Session::new(world, transaction, limits);
-        let id = *module.address();
-        let Ok(signature) = session.function(&id, module.name(), &handle.name) else {
+        let Some(returned) = call_with_zeroes(&mut session, module, &handle.name) else {
             continue;
         };
-        let coin = session.type_of(&StructTag::gas_coin().into()).unwrap();
-        let types: Vec<Type> = signature
-            .type_parameters
-            .iter()
-            .map(|constraint| match constraint.contains(Abilities::KEY) {
-                true => coin.clone(),
-                false => Type::U64,
-            })
-            .collect();
-        let mut arguments = Vec::new();
-        for parameter in &signature.parameters {
-            let Ok(kind) = parameter.substitute(&types) else {
-                continue;
-            };
-            arguments.push(match &kind {
-                Type::Reference(target) | Type::MutableReference(target) => {
-                    let value = zero(&mut session, target).unwrap_or(Value::Empty);
-                    Argument::Reference(session.hold((**target).clone(), value))
-                }
-                kind => Argument::Value(zero(&mut session, kind).unwrap_or(Value::U64(7))),
-            });
-        }
-        let returned = session.call(&id, module.name(), &handle.name, &types, arguments);
         assert!(session.steps_used() <= allowed);
         let steps = session.steps_used();
         ends.push(format!("{returned:?} {steps} {:?}", session.finish()));

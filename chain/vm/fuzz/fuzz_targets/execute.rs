@@ -5,17 +5,19 @@
 //! corpus itself will do), which the mutated one is linked against.
 #![no_main]
 
+#[path = "../../tests/support/zeroes.rs"]
+mod zeroes;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, LazyLock},
 };
 
 use floe_move_vm::{
-    Argument, Limits, Module, Package, PackageInfo, Session, StoredObject, TransactionContext, Type,
-    Value, World,
+    Limits, Module, Package, PackageInfo, Session, StoredObject, TransactionContext, World,
 };
 use libfuzzer_sys::fuzz_target;
-use sui_sdk_types::{Address, Digest, StructTag};
+use sui_sdk_types::{Address, Digest};
 
 static REAL: LazyLock<BTreeMap<Address, Vec<Arc<Module>>>> = LazyLock::new(|| {
     let directory = std::env::var("SEEDS").expect("SEEDS names a directory of modules");
@@ -67,11 +69,6 @@ fn world(module: &Arc<Module>) -> Mutated {
     Mutated(packages.into_iter().map(package).collect())
 }
 
-/// The value whose bytes are all zero, if there is one of at most 256 bytes.
-fn zero(session: &mut Session<'_>, kind: &Type) -> Option<Value> {
-    (0..=256).find_map(|length| session.decode(kind, &vec![0; length]).ok())
-}
-
 fuzz_target!(|bytes: &[u8]| {
     let Ok(module) = Module::parse(bytes) else {
         return;
@@ -95,35 +92,7 @@ fuzz_target!(|bytes: &[u8]| {
             gas_budget: 5,
         };
         let mut session = Session::new(&world, transaction, limits);
-        let id = *module.address();
-        let Ok(signature) = session.function(&id, module.name(), &handle.name) else {
-            continue;
-        };
-        let types: Vec<Type> = signature
-            .type_parameters
-            .iter()
-            .map(|constraint| {
-                let coin = session.type_of(&StructTag::gas_coin().into());
-                match (constraint.contains(floe_move_vm::Abilities::KEY), coin) {
-                    (true, Ok(coin)) => coin,
-                    _ => Type::U64,
-                }
-            })
-            .collect();
-        let mut arguments = Vec::new();
-        for parameter in &signature.parameters {
-            let Ok(kind) = parameter.substitute(&types) else {
-                continue;
-            };
-            arguments.push(match &kind {
-                Type::Reference(target) | Type::MutableReference(target) => {
-                    let value = zero(&mut session, target).unwrap_or(Value::Empty);
-                    Argument::Reference(session.hold((**target).clone(), value))
-                }
-                kind => Argument::Value(zero(&mut session, kind).unwrap_or(Value::U64(7))),
-            });
-        }
-        let _ = session.call(&id, module.name(), &handle.name, &types, arguments);
+        let _ = zeroes::call_with_zeroes(&mut session, &module, &handle.name);
         let _ = session.finish();
     }
 });

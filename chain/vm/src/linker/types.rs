@@ -33,16 +33,6 @@ impl Linker<'_> {
         token: &SignatureToken,
     ) -> Result<Type, FailureKind> {
         Ok(match token {
-            SignatureToken::Bool => Type::Bool,
-            SignatureToken::U8 => Type::U8,
-            SignatureToken::U16 => Type::U16,
-            SignatureToken::U32 => Type::U32,
-            SignatureToken::U64 => Type::U64,
-            SignatureToken::U128 => Type::U128,
-            SignatureToken::U256 => Type::U256,
-            SignatureToken::Address => Type::Address,
-            SignatureToken::Signer => Type::Signer,
-            SignatureToken::Parameter(index) => Type::Parameter(*index),
             SignatureToken::Vector(inner) => Type::vector(self.resolve(from, inner)?)?,
             SignatureToken::Reference(inner) => Type::reference(self.resolve(from, inner)?, false)?,
             SignatureToken::MutableReference(inner) => {
@@ -56,6 +46,7 @@ impl Linker<'_> {
                     .collect::<Result<_, _>>()?;
                 Type::datatype(name, arguments)?
             }
+            primitive => primitive.primitive().ok_or(TABLE)?,
         })
     }
 

@@ -38,18 +38,11 @@ pub(super) fn read(
 }
 
 fn constant_type(token: &SignatureToken) -> Option<Type> {
-    Some(match token {
-        SignatureToken::Bool => Type::Bool,
-        SignatureToken::U8 => Type::U8,
-        SignatureToken::U16 => Type::U16,
-        SignatureToken::U32 => Type::U32,
-        SignatureToken::U64 => Type::U64,
-        SignatureToken::U128 => Type::U128,
-        SignatureToken::U256 => Type::U256,
-        SignatureToken::Address => Type::Address,
-        SignatureToken::Vector(inner) => Type::vector(constant_type(inner)?).ok()?,
-        _ => return None,
-    })
+    match token {
+        SignatureToken::Vector(inner) => Type::vector(constant_type(inner)?).ok(),
+        SignatureToken::Signer | SignatureToken::Parameter(_) => None,
+        other => other.primitive(),
+    }
 }
 
 struct NoDatatypes;

@@ -1,13 +1,14 @@
-//! Everything a module names and defines, except code. Each index is checked against its table
-//! while reading, so later look-ups cannot miss.
+//! The tables of a module, except code, read and checked: each index is checked against its table while
+//! reading, so later look-ups cannot miss.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use sui_sdk_types::{Address, Identifier};
 
 use super::{
-    ConstantIndex, DatatypeHandleIndex, FunctionHandleIndex, FunctionInstantiationIndex,
-    ModuleHandleIndex, ParseError, SignatureIndex, SignatureToken,
+    ConstantIndex, Datatype, DatatypeHandle, DatatypeHandleIndex, DatatypeParameter, Field,
+    FunctionHandle, FunctionHandleIndex, FunctionInstantiationIndex, Layout, ModuleHandle,
+    ModuleHandleIndex, ParseError, SignatureIndex, SignatureToken, Variant,
     code::{MAX_VARIANTS, check_index},
     constant,
     reader::Reader,
@@ -17,88 +18,6 @@ use crate::{abilities::Abilities, value::Value};
 
 /// Most fields of a struct or variant, type parameters and parameters of a function.
 const MAX_FIELDS: u32 = 255;
-
-/// A module that is named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModuleHandle {
-    /// Original id of its package.
-    pub address: Address,
-    /// Its name.
-    pub name: Identifier,
-}
-
-/// A struct or enum that is named.
-#[derive(Clone, Debug)]
-pub struct DatatypeHandle {
-    /// Where it is defined.
-    pub module: ModuleHandleIndex,
-    /// Its name.
-    pub name: Identifier,
-    /// Declared abilities.
-    pub abilities: Abilities,
-    /// Its type parameters.
-    pub type_parameters: Vec<DatatypeParameter>,
-}
-
-/// A type parameter of a struct or enum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DatatypeParameter {
-    /// Abilities an argument must have.
-    pub constraints: Abilities,
-    /// Whether it appears in no field, and so does not limit abilities.
-    pub phantom: bool,
-}
-
-/// A function that is named.
-#[derive(Clone, Debug)]
-pub struct FunctionHandle {
-    /// Where it is defined.
-    pub module: ModuleHandleIndex,
-    /// Its name.
-    pub name: Identifier,
-    /// Types of its parameters.
-    pub parameters: SignatureIndex,
-    /// Types it returns.
-    pub returns: SignatureIndex,
-    /// Abilities each type argument must have.
-    pub type_parameters: Vec<Abilities>,
-}
-
-/// A struct or enum that this module defines.
-#[derive(Clone, Debug)]
-pub struct Datatype {
-    /// Its name, abilities and type parameters.
-    pub handle: DatatypeHandleIndex,
-    /// Its fields.
-    pub layout: Layout,
-}
-
-/// The fields of a struct or enum.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// At least one field.
-    Struct(Vec<Field>),
-    /// At least one variant.
-    Enum(Vec<Variant>),
-}
-
-/// A field.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
-    /// Its name.
-    pub name: Identifier,
-    /// Its type.
-    pub kind: SignatureToken,
-}
-
-/// A variant of an enum.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Variant {
-    /// Its name.
-    pub name: Identifier,
-    /// Its fields, if any.
-    pub fields: Vec<Field>,
-}
 
 /// The checked tables of a module.
 #[derive(Debug)]
@@ -239,7 +158,7 @@ impl Definitions {
         let fields = tables.items(Kind::Fields, |reader| {
             let owner: &Datatype = entry_ref("struct", &structs, reader.index()?)?;
             let offset = reader.index()?;
-            check_index("field", offset.into(), fields_of(owner, None))?;
+            check_index("field", offset.into(), owner.fields_of(None))?;
             Ok(offset)
         })?;
         let field_instantiations = tables.items(Kind::FieldInstantiations, |reader| {
@@ -255,8 +174,8 @@ impl Definitions {
         })?;
         let variant = |owner: u16, tag: u16| {
             let owner = entry_ref("enum", &enums, owner)?;
-            check_index("variant", tag.into(), variants_of(owner))?;
-            Ok((tag, narrow(fields_of(owner, Some(tag)))))
+            check_index("variant", tag.into(), owner.variants())?;
+            Ok((tag, narrow(owner.fields_of(Some(tag)))))
         };
         let variants = tables.items(Kind::Variants, |reader| {
             variant(reader.index()?, reader.index()?)
@@ -365,7 +284,7 @@ impl Definitions {
 
     pub(super) fn fields_of_struct(&self, index: u16) -> Result<u16, ParseError> {
         let datatype = entry_ref("struct", &self.structs, index)?;
-        Ok(narrow(fields_of(datatype, None)))
+        Ok(narrow(datatype.fields_of(None)))
     }
 
     pub(super) fn fields_of_struct_instantiation(&self, index: u16) -> Result<u16, ParseError> {
@@ -382,7 +301,7 @@ impl Definitions {
     }
 
     pub(super) fn variants_of_enum(&self, index: u16) -> Result<usize, ParseError> {
-        entry_ref("enum", &self.enums, index).map(variants_of)
+        entry_ref("enum", &self.enums, index).map(Datatype::variants)
     }
 
     /// A list of exactly one type: the element type of a vector instruction.
@@ -396,36 +315,6 @@ impl Definitions {
             });
         }
         Ok(SignatureIndex(index))
-    }
-}
-
-impl Datatype {
-    /// All fields, of all variants.
-    fn fields(&self) -> impl Iterator<Item = &Field> {
-        let (fields, variants): (&[Field], &[Variant]) = match &self.layout {
-            Layout::Struct(fields) => (fields, &[]),
-            Layout::Enum(variants) => (&[], variants),
-        };
-        fields
-            .iter()
-            .chain(variants.iter().flat_map(|variant| &variant.fields))
-    }
-}
-
-fn fields_of(datatype: &Datatype, tag: Option<u16>) -> usize {
-    match (&datatype.layout, tag) {
-        (Layout::Struct(fields), None) => fields.len(),
-        (Layout::Enum(variants), Some(tag)) => variants
-            .get(usize::from(tag))
-            .map_or(0, |variant| variant.fields.len()),
-        _ => 0,
-    }
-}
-
-fn variants_of(datatype: &Datatype) -> usize {
-    match &datatype.layout {
-        Layout::Struct(_) => 0,
-        Layout::Enum(variants) => variants.len(),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod code;
 mod constant;
+mod declared;
 mod definitions;
 mod error;
 mod index;
@@ -19,7 +20,7 @@ use std::{
 use sui_sdk_types::{Address, Identifier};
 
 pub use code::{Code, Instruction};
-pub use definitions::{
+pub use declared::{
     Datatype, DatatypeHandle, DatatypeParameter, Field, FunctionHandle, Layout, ModuleHandle,
     Variant,
 };

@@ -1,6 +1,7 @@
 //! Types as a module's tables spell them.
 
 use super::{DatatypeHandleIndex, ParseError, reader::Reader};
+use crate::types::Type;
 
 /// Deepest nesting of a type in a module.
 pub const MAX_SIGNATURE_DEPTH: usize = 128;
@@ -55,6 +56,26 @@ pub enum SignatureToken {
 }
 
 impl SignatureToken {
+    /// The type, if it is made of no others.
+    pub(crate) fn primitive(&self) -> Option<Type> {
+        Some(match self {
+            Self::Bool => Type::Bool,
+            Self::U8 => Type::U8,
+            Self::U16 => Type::U16,
+            Self::U32 => Type::U32,
+            Self::U64 => Type::U64,
+            Self::U128 => Type::U128,
+            Self::U256 => Type::U256,
+            Self::Address => Type::Address,
+            Self::Signer => Type::Signer,
+            Self::Parameter(index) => Type::Parameter(*index),
+            Self::Vector(_)
+            | Self::Reference(_)
+            | Self::MutableReference(_)
+            | Self::Datatype(..) => return None,
+        })
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ParseError> {
         Self::read_at(reader, 0)
     }

@@ -285,9 +285,14 @@ impl Dice {
 pub const SYSTEM: Address = Address::ZERO;
 
 /// `clock::create_for_testing` and its sharing, which only test builds have: a fresh id and time zero.
-pub fn share_clock(ledger: &mut Ledger, number: u64) -> Address {
-    let tag = framework_type("clock", "Clock");
-    create(ledger, SYSTEM, number, Owner::Shared, tag, &[0; 8])
+pub fn share_clock(run: &mut Run) -> Address {
+    let mut clock = Address::ZERO;
+    let statement = "clock::share_for_testing(clock::create_for_testing(sc.ctx()));";
+    run.given(SYSTEM, statement, |ledger, number| {
+        let tag = framework_type("clock", "Clock");
+        clock = create(ledger, SYSTEM, number, Owner::Shared, tag, &[0; 8]);
+    });
+    clock
 }
 
 /// `clock::set_for_testing`, which only test builds have.

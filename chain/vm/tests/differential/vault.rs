@@ -44,12 +44,7 @@ impl Target for Vault {
     const LENGTH: usize = 17;
 
     fn begin(&self, run: &mut Run) -> State {
-        let mut clock = Address::ZERO;
-        run.given(
-            SYSTEM,
-            "clock::share_for_testing(clock::create_for_testing(sc.ctx()));",
-            |ledger, number| clock = share_clock(ledger, number),
-        );
+        let clock = share_clock(run);
         let random = Address::from_static("0x8");
         run.given(
             SYSTEM,

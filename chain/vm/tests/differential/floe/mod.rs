@@ -10,7 +10,7 @@ use sui_sdk_types::{Address, StructTag, TypeTag};
 
 use crate::{
     ledger::{Arg, Call, Done, Owner, create},
-    scenario::{Run, SYSTEM, Target, call, framework_type, placeholder, share_clock},
+    scenario::{Run, Target, call, framework_type, placeholder, share_clock},
 };
 use signing::Keys;
 
@@ -70,12 +70,7 @@ impl Target for Floe {
     const LENGTH: usize = 40;
 
     fn begin(&self, run: &mut Run) -> State {
-        let mut clock = Address::ZERO;
-        run.given(
-            SYSTEM,
-            "clock::share_for_testing(clock::create_for_testing(sc.ctx()));",
-            |ledger, number| clock = share_clock(ledger, number),
-        );
+        let clock = share_clock(run);
         run.given(
             ADMIN,
             "wal::wal::init_for_testing(sc.ctx());",
