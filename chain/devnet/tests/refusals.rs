@@ -68,108 +68,52 @@ async fn limits_of_sui_hold() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nonsense_is_answered_with_the_field_it_is_in() {
-    let mut world = World::start().await;
-    let client = &mut world.client;
-    let invalid = |result: Result<(), tonic::Status>, field: &str| {
-        let error = result.unwrap_err();
-        assert_eq!(error.code(), Code::InvalidArgument, "{error}");
-        assert!(error.message().contains(field), "{error}");
-    };
-    let request = GetObjectRequest::default();
+    let world = World::start().await;
+    let client = &world.client;
+    let mut ledger = client.clone().ledger_client();
+    let mut state = client.clone().state_client();
+    let mut execution = client.clone().execution_client();
+
     invalid(
-        client.ledger_client().get_object(request).await.map(drop),
+        ledger.get_object(GetObjectRequest::default()).await,
         "object_id",
     );
     let mut request = GetObjectRequest::default();
     request.object_id = Some("0xzz".into());
-    invalid(
-        client.ledger_client().get_object(request).await.map(drop),
-        "object_id",
-    );
+    invalid(ledger.get_object(request).await, "object_id");
     let mut request = GetObjectRequest::default();
     request.object_id = Some("0x6".into());
     request.read_mask = Some(FieldMask::from_str("no_such_field"));
-    invalid(
-        client.ledger_client().get_object(request).await.map(drop),
-        "no_such_field",
-    );
+    invalid(ledger.get_object(request).await, "no_such_field");
     let mut request = GetTransactionRequest::default();
     request.digest = Some("!".into());
-    invalid(
-        client
-            .ledger_client()
-            .get_transaction(request)
-            .await
-            .map(drop),
-        "digest",
-    );
+    invalid(ledger.get_transaction(request).await, "digest");
     let mut request = GetBalanceRequest::default();
     request.owner = Some("0x1".into());
     request.coin_type = Some("u64".into());
-    invalid(
-        client.state_client().get_balance(request).await.map(drop),
-        "coin_type",
-    );
+    invalid(state.get_balance(request).await, "coin_type");
     let mut request = ListOwnedObjectsRequest::default();
     request.owner = Some("0x1".into());
     request.page_token = Some(vec![7; 9].into());
-    invalid(
-        client
-            .state_client()
-            .list_owned_objects(request)
-            .await
-            .map(drop),
-        "page_token",
-    );
+    invalid(state.list_owned_objects(request).await, "page_token");
     let mut request = ListTransactionsRequest::default();
     let mut options = QueryOptions::default();
     options.after = Some(vec![1, 2, 3].into());
     request.options = Some(options);
-    invalid(
-        client
-            .ledger_client()
-            .list_transactions(request)
-            .await
-            .map(drop),
-        "options.after",
-    );
+    invalid(ledger.list_transactions(request).await, "options.after");
     let mut request = ListTransactionsRequest::default();
     request.filter = Some(TransactionFilter::default());
-    invalid(
-        client
-            .ledger_client()
-            .list_transactions(request)
-            .await
-            .map(drop),
-        "filter",
-    );
+    invalid(ledger.list_transactions(request).await, "filter");
     let request = ExecuteTransactionRequest::default();
-    invalid(
-        client
-            .execution_client()
-            .execute_transaction(request)
-            .await
-            .map(drop),
-        "transaction",
-    );
+    invalid(execution.execute_transaction(request).await, "transaction");
     let mut request = SimulateTransactionRequest::default();
     let mut transaction = TransactionMessage::default();
     transaction.bcs = Some(vec![0xff; 100].into());
     request.transaction = Some(transaction);
-    invalid(
-        client
-            .execution_client()
-            .simulate_transaction(request)
-            .await
-            .map(drop),
-        "bcs",
-    );
+    invalid(execution.simulate_transaction(request).await, "bcs");
+
     let request = GetCheckpointRequest::by_sequence_number(u64::MAX);
-    let missing = client
-        .ledger_client()
-        .get_checkpoint(request)
-        .await
-        .unwrap_err();
+    let missing = ledger.get_checkpoint(request).await.unwrap_err();
     assert_eq!(missing.code(), Code::NotFound);
 }
 
@@ -225,4 +169,12 @@ async fn transactions_that_no_sdk_would_build_are_refused_or_fail() {
         let (version, digest) = (gas.output_version(), gas.output_digest().parse().unwrap());
         payment = sui_sdk_types::ObjectReference::new(*payment.object_id(), version, digest);
     }
+}
+
+fn invalid<T>(answer: Result<T, tonic::Status>, field: &str) {
+    let answer = answer.map(drop);
+    let named = |status: &tonic::Status| {
+        status.code() == Code::InvalidArgument && status.message().contains(field)
+    };
+    assert!(answer.as_ref().is_err_and(named), "{field}: {answer:?}");
 }
