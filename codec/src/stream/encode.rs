@@ -214,6 +214,10 @@ impl<R: Read + Send> Segments<R> {
 
     fn read_segment(&mut self, segment: &SegmentLayout) -> Result<Vec<u8>, EncodeError> {
         let mut bytes = self.idle.pop().unwrap_or_default();
+        if bytes.capacity() < segment.length() {
+            // A new zeroed allocation is not touched until it is read into; growing would fill it.
+            bytes = vec![0; segment.length()];
+        }
         bytes.resize(segment.length(), 0);
         self.input
             .read_exact(&mut bytes)
