@@ -62,10 +62,11 @@ struct Row {
 const MIB: usize = 1 << 20;
 
 /// Shard counts and blob sizes of the rows, those of the bars first.
-const CASES: [(u16, usize); 10] = [
+const CASES: [(u16, usize); 11] = [
     (1000, 256 * MIB),
     (1000, 32 * MIB),
     (1000, MIB),
+    (100, 256 * MIB),
     (100, 32 * MIB),
     (100, MIB),
     (65, 32 * MIB),

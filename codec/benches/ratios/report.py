@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Turns the rows of `cargo bench -p floe-codec --bench ratios -- --json` into a table and a plot.
+"""Turns the rows of `cargo bench -p floe-codec --bench ratios -- --json` into tables and a plot.
 
-report.py ROWS.jsonl PLOT.svg > TABLE.md
+report.py ROWS.jsonl PLOT.svg > TABLES.md
 """
 
 import json
@@ -27,21 +27,43 @@ BARS = {
 COLORS = {"portable": "#999999", "scalar": "#cc8866", "avx2": "#4477aa", "avx512": "#117733"}
 
 
+def cell(row):
+    if row is None:
+        return ""
+    return f"{row['ours_s']:.4f} s, {row['ratio']:.2f}" + (" (slower)" if row["ratio"] < 1 else "")
+
+
 def table(rows):
-    print("| name | n | MiB | threads | tier | ours, s | baseline, s | ratio | bar |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    """Against the crates: for each case our time and the ratio on each tier."""
+    tiers = list(COLORS)
+    print("| name | n | MiB | baseline | " + " | ".join(tiers) + " | bar |")
+    print("|---" * (len(tiers) + 5) + "|")
+    cases = {}
     for row in rows:
-        bar = BARS.get((row["name"], row["n"], row["bytes"], row["tier"])) if row["threads"] == 1 else None
-        verdict = "" if bar is None else f"{bar}, {'held' if row['ratio'] >= bar else 'missed'}"
-        ratio = f"{row['ratio']:.2f}" + (" (slower)" if row["ratio"] < 1 else "")
+        cases.setdefault((row["name"], row["n"], row["bytes"]), {})[row["tier"]] = row
+    for case, of_tiers in cases.items():
+        verdicts = []
+        for tier, row in of_tiers.items():
+            if bar := BARS.get((*case, tier)):
+                verdicts.append(f"{tier} {bar}, {'held' if row['ratio'] >= bar else 'missed'}")
+        name, n, size = case
+        baseline = f"{list(of_tiers.values())[-1]['baseline_s']:.4f} s"
+        cells = [cell(of_tiers.get(tier)) for tier in tiers]
+        print("| " + " | ".join([name, f"{n}", f"{size // MIB}", baseline, *cells, "; ".join(verdicts)]) + " |")
+
+
+def own_table(rows):
+    """Against ourselves: streams and more threads."""
+    print("| name | n | MiB | threads | ours | baseline | ratio | is |")
+    print("|---" * 8 + "|")
+    for row in rows:
         print(
-            f"| {row['name']} | {row['n']} | {row['bytes'] // MIB} | {row['threads']} | {row['tier']} "
-            f"| {row['ours_s']:.4f} | {row['baseline_s']:.4f} | {ratio} | {verdict} |"
+            f"| {row['name']} | {row['n']} | {row['bytes'] // MIB} | {row['threads']} | {row['ours_s']:.4f} s "
+            f"| {row['baseline_s']:.4f} s | {row['ratio']:.2f} | {row['baseline']} |"
         )
 
 
 def plot(rows, path):
-    rows = [row for row in rows if row["threads"] == 1]
     height, left, scale = 14 * len(rows) + 40, 230, 110
 
     def x(ratio):
@@ -72,7 +94,11 @@ def main():
     source, target = sys.argv[1:]
     with open(source) as lines:
         rows = [json.loads(line) for line in lines]
+    own = [row for row in rows if row["baseline"].startswith("own ")]
+    rows = [row for row in rows if row not in own]
     table(rows)
+    print()
+    own_table(own)
     plot(rows, target)
 
 
