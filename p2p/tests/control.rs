@@ -16,6 +16,7 @@ use floe_chain::{
 use floe_p2p::{
     address::{DataAddress, PeerAddress},
     control::{
+        Multiaddr, Protocol,
         book::{AddressBook, Origin},
         news::{CommitteeNews, News},
         plane::{ControlPlane, wall_clock},
@@ -63,20 +64,23 @@ fn committee(epoch: u32, members: u8) -> Arc<Committee> {
 struct Peer {
     plane: ControlPlane,
     news: mpsc::Receiver<News>,
-    listens: ControlAddress,
+    listens: Multiaddr,
 }
 
 impl Peer {
     async fn start(n: u8, role: Role, bootstrap: Option<&Bootstrap>) -> Self {
+        Self::listen(n, role, bootstrap, "/ip4/127.0.0.1/udp/0/quic-v1").await
+    }
+
+    async fn listen(n: u8, role: Role, bootstrap: Option<&Bootstrap>, on: &str) -> Self {
         let book = Arc::new(AddressBook::new(NETWORK));
         if let Some(bootstrap) = bootstrap {
             book.add_bootstrap(bootstrap.clone());
         }
-        let listen = "/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap();
         let settings = ControlSettings {
             role,
             local_network: true,
-            ..ControlSettings::node(vec![listen])
+            ..ControlSettings::node(vec![on.parse().unwrap()])
         };
         let respond = Arc::new(NoRespond);
         let (plane, news) =
@@ -87,18 +91,21 @@ impl Peer {
             .await
             .unwrap()
             .clone();
-        let listens = ControlAddress::new(all[0].clone()).unwrap();
         Self {
             plane,
             news,
-            listens,
+            listens: all[0].clone(),
         }
+    }
+
+    fn address(&self) -> ControlAddress {
+        ControlAddress::new(self.listens.clone()).unwrap()
     }
 
     fn bootstrap(&self) -> Bootstrap {
         Bootstrap {
             peer: self.plane.local_peer(),
-            address: self.listens.clone(),
+            address: self.address(),
         }
     }
 
@@ -109,7 +116,7 @@ impl Peer {
             identity: identity(n).public_key(),
             written: wall_clock(),
             data: vec![data(port)].try_into().unwrap(),
-            control: vec![self.listens.clone()].try_into().unwrap(),
+            control: vec![self.address()].try_into().unwrap(),
         };
         let record = VerifiedRecord::sign(record, &identity(n));
         self.plane.announce(record).await;
@@ -246,6 +253,16 @@ async fn a_client_finds_records_by_asking_and_in_the_table() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_node_lends_a_client_that_nobody_reaches_a_place_to_be_reached_at() {
+    let node = Peer::start(1, Role::Node, None).await;
+    let place = format!("{}/p2p-circuit", node.bootstrap());
+    let client = Peer::listen(99, Role::Client, Some(&node.bootstrap()), &place).await;
+    let hops: Vec<_> = client.listens.iter().collect();
+    assert!(hops.contains(&Protocol::P2p(node.plane.local_peer())));
+    assert!(hops.contains(&Protocol::P2pCircuit));
 }
 
 #[tokio::test(start_paused = true)]
