@@ -5,3 +5,4 @@ pub mod deploy;
 pub mod faucet;
 pub mod local;
 pub mod packages;
+pub mod ports;

@@ -12,7 +12,7 @@
 //! ```
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -38,6 +38,7 @@ use crate::{
     deploy::{DeployedNode, Deployment, NodePlan, Plan, Target, deploy, drive_to},
     faucet::{self, FaucetError},
     packages::{PackageError, Packages},
+    ports::{NodePorts, PortError, ports},
 };
 
 /// What the local network is to be.
@@ -126,22 +127,9 @@ pub enum LocalError {
         /// Why.
         source: serde_json::Error,
     },
-    /// A port is taken, or there are not enough.
-    #[error("port {port} cannot be used")]
-    Port {
-        /// The port; 0 when a free one was wanted.
-        port: u16,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The ports do not fit behind the base.
-    #[error("{nodes} nodes from port {base} on reach beyond port 65535")]
-    PortRange {
-        /// The first port.
-        base: u16,
-        /// Nodes wanted.
-        nodes: u16,
-    },
+    /// The ports cannot be had.
+    #[error(transparent)]
+    Port(#[from] PortError),
     /// A key file cannot be written.
     #[error(transparent)]
     Key(#[from] KeyFileError),
@@ -259,14 +247,6 @@ impl NodeKeys {
     }
 }
 
-/// The ports of one node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct NodePorts {
-    data: u16,
-    admin: u16,
-    control: u16,
-}
-
 /// Where a node's control plane answers.
 fn bootstrap_of(keys: &NodeKeys, ports: NodePorts) -> Bootstrap {
     let address = format!("/ip4/127.0.0.1/udp/{}/quic-v1", ports.control);
@@ -274,52 +254,6 @@ fn bootstrap_of(keys: &NodeKeys, ports: NodePorts) -> Bootstrap {
         peer: Identity::from_seed(keys.identity).peer_id(),
         address: address.parse().expect("an address with a host"),
     }
-}
-
-/// Ports for `nodes` nodes, all of which could be bound a moment ago.
-fn ports(base: u16, nodes: u16) -> Result<Vec<NodePorts>, LocalError> {
-    // Sockets are held until all are chosen, so that no port is chosen twice.
-    let mut held = Vec::new();
-    let mut ports = Vec::new();
-    let range = || LocalError::PortRange { base, nodes };
-    for node in 0..nodes {
-        let first = match base {
-            0 => 0,
-            _ => node
-                .checked_mul(3)
-                .and_then(|offset| base.checked_add(offset)?.checked_add(1))
-                .ok_or_else(range)?,
-        };
-        let after = |count| match base {
-            0 => Ok(0),
-            _ => first.checked_add(count).ok_or_else(range),
-        };
-        let (second, third) = (after(1)?, after(2)?);
-        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let taken = |port| move |source| LocalError::Port { port, source };
-        let data = UdpSocket::bind(local(first)).map_err(taken(first))?;
-        let admin = TcpListener::bind(local(second)).map_err(taken(second))?;
-        let control = both(third).map_err(taken(third))?;
-        ports.push(NodePorts {
-            data: data.local_addr().map_err(taken(first))?.port(),
-            admin: admin.local_addr().map_err(taken(second))?.port(),
-            control: control.0.local_addr().map_err(taken(third))?.port(),
-        });
-        held.push((data, admin, control));
-    }
-    Ok(ports)
-}
-
-/// A port that is free for UDP and for TCP; `port` or, if that is 0, any.
-fn both(port: u16) -> std::io::Result<(TcpListener, UdpSocket)> {
-    const TRIES: usize = 64;
-    let bind = || {
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
-        let udp = UdpSocket::bind(tcp.local_addr()?)?;
-        Ok((tcp, udp))
-    };
-    let tries = if port == 0 { TRIES } else { 1 };
-    (1..tries).find_map(|_| bind().ok()).map_or_else(bind, Ok)
 }
 
 fn plan(settings: &LocalSettings, keys: &[NodeKeys], ports: &[NodePorts]) -> Plan {
@@ -505,30 +439,4 @@ fn write(path: &Path, text: &str) -> Result<(), LocalError> {
         path: path.into(),
         source,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn free_ports_are_all_different() {
-        let ports = ports(0, 20).expect("there are free ports");
-        let udp: std::collections::BTreeSet<_> = ports.iter().map(|p| p.data).collect();
-        let tcp: std::collections::BTreeSet<_> = ports.iter().map(|p| p.admin).collect();
-        assert_eq!((udp.len(), tcp.len()), (20, 20));
-        assert!(ports.iter().all(|p| p.control != p.data));
-    }
-
-    #[test]
-    fn ports_beyond_the_last_are_refused() {
-        assert!(matches!(
-            ports(65_530, 3),
-            Err(LocalError::PortRange { .. } | LocalError::Port { .. })
-        ));
-        assert!(matches!(
-            ports(65_535, 1),
-            Err(LocalError::PortRange { .. })
-        ));
-    }
 }

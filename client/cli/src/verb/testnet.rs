@@ -56,7 +56,7 @@ impl Advice for Failed {
     fn code(&self) -> &'static str {
         match self {
             Self::Shards(_) => "testnet.shards",
-            Self::Local(LocalError::Port { .. } | LocalError::PortRange { .. }) => "testnet.port",
+            Self::Local(LocalError::Port(_)) => "testnet.port",
             Self::Local(_) => "testnet.deploy",
         }
     }
@@ -64,9 +64,7 @@ impl Advice for Failed {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Shards(_) => "see --shards",
-            Self::Local(LocalError::Port { .. } | LocalError::PortRange { .. }) => {
-                "choose another --port-base, or 0 for free ports"
-            }
+            Self::Local(LocalError::Port(_)) => "choose another --port-base, or 0 for free ports",
             Self::Local(LocalError::Packages(_)) => {
                 "chain/move/build.sh compiles the contracts; --packages names their folder"
             }
