@@ -1,7 +1,13 @@
 //! Heads and items on streams: reads and writes them within a deadline, a minimum throughput and
 //! the sizes that were derived. Nothing is allocated for a length that was not compared first.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, timeout_at};
@@ -109,6 +115,7 @@ pub(crate) struct FrameReader {
     stream: RecvStream,
     deadline: Instant,
     pace: Pace,
+    received: Arc<AtomicU64>,
     next_item: u32,
 }
 
@@ -118,8 +125,14 @@ impl FrameReader {
             stream,
             deadline,
             pace: Pace::default(),
+            received: Arc::default(),
             next_item: 0,
         }
+    }
+
+    /// Counts bytes as they arrive.
+    pub(crate) fn received(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.received)
     }
 
     pub(crate) const fn set_deadline(&mut self, deadline: Instant) {
@@ -209,6 +222,8 @@ impl FrameReader {
                 .await?;
             let chunk = chunk.ok_or(WireError::Truncated)?;
             self.pace.bytes += chunk.len() as u64;
+            self.received
+                .fetch_add(chunk.len() as u64, Ordering::Relaxed);
             if chunk.len() == length {
                 return Ok(chunk);
             }

@@ -311,6 +311,34 @@ fn a_late_answer_is_hedged_and_still_welcome() {
 }
 
 #[test]
+fn who_keeps_delivering_is_not_replaced_however_long_it_takes() {
+    let (start, mut hedges) = (Instant::now(), HedgeBudget::default());
+    let sources = vec![source(0.0); 4];
+    let mut fetch = Fetch::new(start, 3, one_each(4, 3), sources, 1, &mut hedges);
+    let mut asked = Vec::new();
+    while let Some(Output::Ask { source, .. }) = fetch.poll_output() {
+        asked.push(source);
+    }
+    assert_eq!(asked.len(), 3);
+    let mut wait = |half_seconds: std::ops::Range<u32>, moving: &[SourceIndex]| {
+        for half in half_seconds {
+            let now = start + 500 * MS * half;
+            for source in moving {
+                fetch.handle(now, Input::Moving(*source), &mut hedges);
+            }
+            fetch.handle(now, Input::Tick, &mut hedges);
+        }
+        fetch.poll_output()
+    };
+    assert_eq!(wait(1..40, &asked), None);
+    let instead = wait(40..80, &asked[1..]);
+    assert!(
+        matches!(instead, Some(Output::Ask { .. })),
+        "one has stopped"
+    );
+}
+
+#[test]
 fn silent_peers_are_replaced_even_when_the_budget_is_spent() {
     let mut behaviours = vec![Behaviour::Answers(10 * MS); 10];
     behaviours[..3].fill(Behaviour::Dead(Duration::from_secs(10)));

@@ -1,7 +1,7 @@
 //! One request for rows of a segment, or for symbols of one row, to one node, as a task that reports
 //! piece by piece. Verifies nothing; sizes are derived, never taken from the node.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use bytes::Bytes;
 use floe_chain::committee::MemberIndex;
@@ -48,6 +48,8 @@ impl Piece {
 /// What a request reports.
 #[derive(Debug)]
 pub(super) enum Arrival {
+    /// The answer has begun; its bytes are counted here as they arrive.
+    Begun(MemberIndex, Arc<AtomicU64>),
     /// Bytes that claim to be the piece of this sliver.
     Piece(MemberIndex, SliverIndex, Bytes),
     /// The node does not have it.
@@ -92,9 +94,15 @@ impl Request {
             segments: SegmentRange::one(self.segment.index()),
         };
         let size = u32::try_from(self.piece.size(&self.segment)).unwrap_or(u32::MAX);
-        let options = self.options(u64::from(size) * request.items());
         let address = self.network.address(self.member);
-        let mut items = self.peers.get_sliver(address, &request, &options).await?;
+        let mut items = self
+            .peers
+            .get_sliver(address, &request, &self.options())
+            .await?;
+        let begun = Arrival::Begun(self.member, items.received());
+        if to.send(begun).await.is_err() {
+            return Ok(());
+        }
         let mut asked = self.slivers.iter();
         while let Some(item) = items.next(|_| ItemSize::Exactly(size)).await? {
             let Some(index) = asked.next() else { break };
@@ -128,9 +136,11 @@ impl Request {
         let size = self.piece.size(&self.segment);
         let most = self.slivers.len().div_ceil(8) + self.slivers.len() * size;
         let most = u32::try_from(most).unwrap_or(u32::MAX);
-        let options = self.options(most.into());
         let address = self.network.address(self.member);
-        let mut items = self.peers.get_symbols(address, &request, &options).await?;
+        let mut items = self
+            .peers
+            .get_symbols(address, &request, &self.options())
+            .await?;
         let item = items.next(|_| ItemSize::AtMost(most)).await?;
         let symbols = match item {
             Some(Item::Present(bytes)) => symbols(&bytes, self.slivers.len(), size),
@@ -161,7 +171,10 @@ impl Request {
         self.blob.shard_of(pair, shards).expect("pairs are below n")
     }
 
-    fn options(&self, bytes: u64) -> CallOptions {
+    /// All requests of a segment share one downlink, and some of it may come twice: whoever delivers
+    /// has the time of all of it.
+    fn options(&self) -> CallOptions {
+        let bytes = u64::try_from(2 * self.segment.length()).unwrap_or(u64::MAX);
         options(&self.network, TrafficClass::Read, bytes)
     }
 }

@@ -5,6 +5,7 @@ mod error;
 mod fetch;
 mod metadata;
 mod proof;
+mod pulse;
 mod segment;
 
 use std::sync::{Arc, Mutex};
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use floe_codec::{BlobId, Codec, SegmentIndex};
 use floe_p2p::{client::DataClient, fetch::HedgeBudget};
 use futures::StreamExt;
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 pub use error::ReadError;
 
@@ -24,6 +25,7 @@ use crate::{
     network::Network,
     plan::{ByteRange, ReadPlan, SegmentRead},
     progress::{Event, Listener, Phase},
+    store::Uplink as Link,
 };
 
 /// The bytes of a read, as they are verified. Dropped, it stops.
@@ -176,9 +178,17 @@ struct Job {
 impl Job {
     async fn run(self, send: mpsc::Sender<Result<Bytes, ReadError>>) {
         let ahead = (AHEAD_BYTES / self.plan.layout.segment_capacity()).clamp(2, AHEAD_SEGMENTS);
+        // On a slow downlink one at a time: all at once none would come in time.
+        let link = Link::default();
         let reads = self.plan.segments().map(|read: SegmentRead| {
-            let reader = self.reader.clone();
-            async move { reader.read(&read).await }
+            let (reader, link) = (self.reader.clone(), &link);
+            async move {
+                let room = link.room(read.bytes.len() as u64).await;
+                let begun = Instant::now();
+                let result = reader.read(&read).await;
+                room.took(begun.elapsed());
+                result
+            }
         });
         let mut segments = futures::stream::iter(reads).buffered(ahead);
         let mut done = 0;

@@ -32,20 +32,20 @@ use super::{
     error::ReadError,
     fetch::{Arrival, Piece, Request},
     metadata, proof,
+    pulse::Pulses,
 };
 use crate::{
     network::Network,
     plan::{Part, SegmentRead},
     progress::{Event, Listener},
+    store::SLOWEST,
     verdict::{Verdict, judge},
 };
 
 /// Between two rounds over all nodes.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long rows of a part of a segment may take, besides their bytes, before they are rebuilt.
-const ROWS_TIME: Duration = Duration::from_millis(500);
-/// Slowest transfer of rows that is waited for, in bytes a second.
-const SLOWEST: u32 = 256 << 10;
+/// How long rows of a part of a segment are waited for while nothing comes, before they are rebuilt.
+const ROWS_PAUSE: Duration = Duration::from_millis(500);
 /// Rows rebuilt at once.
 const REBUILDS: usize = 4;
 /// Items that wait to be looked at.
@@ -72,6 +72,15 @@ pub(super) struct Memory {
 /// Slivers that arrived, by index, with the node each came from. Positions in the committee would not
 /// outlive it.
 type Raw = BTreeMap<SliverIndex, (NodeId, Bytes)>;
+
+/// What is to be fetched.
+#[derive(Clone, Copy)]
+struct Wish {
+    piece: Piece,
+    need: usize,
+    /// How long to wait while nothing comes from anybody.
+    pause: Option<Duration>,
+}
 
 /// What became of slivers once they were checked.
 struct Checked {
@@ -121,9 +130,14 @@ impl SegmentReader {
         let network = self.tools.source.network().await?;
         let mut raw = Raw::new();
         let wanted = |index: SliverIndex| rows.contains(&index.get());
-        let bytes = rows.len() * metadata.layout().sliver_size(Axis::Primary);
-        let time = ROWS_TIME + Duration::from_secs(bytes as u64) / SLOWEST;
-        let collect = self.collect(&network, metadata, Piece::Row, rows.len(), wanted, &mut raw);
+        let bytes = (rows.len() * metadata.layout().sliver_size(Axis::Primary)) as u64;
+        let time = ROWS_PAUSE + Duration::from_millis(2 * 1000 * bytes / SLOWEST);
+        let wish = Wish {
+            piece: Piece::Row,
+            need: rows.len(),
+            pause: Some(ROWS_PAUSE),
+        };
+        let collect = self.collect(&network, metadata, wish, wanted, &mut raw);
         // Whatever has not come by then is missing.
         let _ = timeout(time, collect).await;
         let checked = self.check(metadata, &raw).await?;
@@ -163,13 +177,13 @@ impl SegmentReader {
     ) -> Result<Option<(SliverIndex, Bytes)>, ReadError> {
         let need = metadata.layout().shards().source_symbols(Axis::Primary);
         let mut raw = Raw::new();
-        let piece = Piece::Crossing(row);
-        let all = |_| true;
-        if self
-            .collect(network, metadata, piece, need.into(), all, &mut raw)
-            .await
-            .is_err()
-        {
+        let wish = Wish {
+            piece: Piece::Crossing(row),
+            need: need.into(),
+            pause: None,
+        };
+        let collect = self.collect(network, metadata, wish, |_| true, &mut raw);
+        if collect.await.is_err() {
             return Ok(None);
         }
         let of = Arc::clone(metadata);
@@ -191,22 +205,25 @@ impl SegmentReader {
     /// The whole segment: decoded, encoded again, compared.
     async fn whole(&self, metadata: &Arc<SegmentMetadata>) -> Result<Bytes, ReadError> {
         let need = usize::from(metadata.layout().shards().source_slivers().primary);
-        let begun = Instant::now();
+        let mut begun = Instant::now();
         let mut raw = Raw::new();
         loop {
             let network = self.tools.source.network().await?;
             let had: BTreeSet<SliverIndex> = raw.keys().copied().collect();
-            let missing = need.saturating_sub(had.len());
+            let wish = Wish {
+                piece: Piece::Row,
+                need: need.saturating_sub(had.len()),
+                pause: None,
+            };
             let wanted = |index| !had.contains(&index);
-            match self
-                .collect(&network, metadata, Piece::Row, missing, wanted, &mut raw)
-                .await
-            {
+            let collected = self.collect(&network, metadata, wish, wanted, &mut raw);
+            match collected.await {
                 Ok(()) => {
                     if let Some(bytes) = self.assemble(&network, metadata, &mut raw).await? {
                         return Ok(bytes);
                     }
                 }
+                Err(_) if raw.len() > had.len() => begun = Instant::now(),
                 Err(failures) if begun.elapsed() > self.tools.patience.read => {
                     return Err(ReadError::Unavailable {
                         blob: self.blob,
@@ -224,21 +241,21 @@ impl SegmentReader {
         }
     }
 
-    /// Fetches pieces of `need` of the wanted slivers into `raw`; if they cannot be had, says who
-    /// failed and why.
+    /// Fetches the pieces wished for, of the wanted slivers, into `raw`; if they cannot be had, says
+    /// who failed and why.
     async fn collect(
         &self,
         network: &Arc<Network>,
         metadata: &SegmentMetadata,
-        what: Piece,
-        need: usize,
+        wish: Wish,
         wanted: impl Fn(SliverIndex) -> bool,
         raw: &mut Raw,
     ) -> Result<(), Vec<(String, String)>> {
         let (to, mut arrivals) = mpsc::channel(ARRIVALS);
         let mut requests: BTreeMap<SourceIndex, JoinSet<()>> = BTreeMap::new();
         let mut failures = Vec::new();
-        let mut fetch = self.plan(network, metadata, what, need, wanted);
+        let mut fetch = self.plan(network, metadata, wish, wanted);
+        let mut pulses = Pulses::new(Instant::now());
         loop {
             while let Some(output) = fetch.poll_output() {
                 match output {
@@ -249,7 +266,7 @@ impl SegmentReader {
                             blob: self.blob,
                             segment: *metadata.layout(),
                             member: member(source),
-                            piece: what,
+                            piece: wish.piece,
                             slivers: pieces.into_iter().map(sliver).collect(),
                         };
                         requests
@@ -268,12 +285,23 @@ impl SegmentReader {
                     Output::Impossible { .. } => return Err(failures),
                 }
             }
-            let tick = fetch.poll_timeout();
+            let given_up = wish.pause.map(|pause| pulses.last() + pause);
+            let tick = [fetch.poll_timeout(), given_up].into_iter().flatten().min();
             let arrival = match tick {
                 Some(tick) => timeout_at(tick, arrivals.recv()).await.ok().flatten(),
                 None => arrivals.recv().await,
             };
+            let now = Instant::now();
+            pulses.look(now);
+            let stalled = |pause| now.duration_since(pulses.last()) >= pause;
+            if arrival.is_none() && wish.pause.is_some_and(stalled) {
+                return Err(failures);
+            }
             let input = match arrival {
+                Some(Arrival::Begun(from, received)) => {
+                    pulses.begin(source(from), received, now);
+                    continue;
+                }
                 Some(Arrival::Piece(from, index, bytes)) => {
                     raw.insert(index, (network.member(from).node(), bytes));
                     Input::Arrived(piece(index))
@@ -290,9 +318,14 @@ impl SegmentReader {
                     failures.push((node, error.to_string()));
                     input
                 }
-                None => Input::Tick,
+                None => {
+                    for source in pulses.moving() {
+                        fetch.handle(now, Input::Moving(source), &mut self.hedges());
+                    }
+                    Input::Tick
+                }
             };
-            fetch.handle(Instant::now(), input, &mut self.hedges());
+            fetch.handle(now, input, &mut self.hedges());
         }
     }
 
@@ -301,13 +334,13 @@ impl SegmentReader {
         &self,
         network: &Network,
         metadata: &SegmentMetadata,
-        what: Piece,
-        need: usize,
+        wish: Wish,
         wanted: impl Fn(SliverIndex) -> bool,
     ) -> Fetch {
         let now = Instant::now();
         let shards = network.committee.shards();
-        let sources_of = *shards.source_slivers().get(what.axis());
+        let axis = wish.piece.axis();
+        let sources_of = *shards.source_slivers().get(axis);
         let liars = self
             .liars
             .lock()
@@ -317,7 +350,7 @@ impl SegmentReader {
             let from = network
                 .committee
                 .owner(self.blob.shard_of(pair, shards).ok()?)?;
-            let index = pair.sliver(what.axis(), shards).ok()?;
+            let index = pair.sliver(axis, shards).ok()?;
             let candidate = Candidate {
                 piece: piece(index),
                 source: source(from),
@@ -326,7 +359,7 @@ impl SegmentReader {
             let honest = !liars.contains(&network.member(from).node());
             (wanted(index) && honest).then_some(candidate)
         });
-        let size = u32::try_from(what.size(metadata.layout())).unwrap_or(u32::MAX);
+        let size = u32::try_from(wish.piece.size(metadata.layout())).unwrap_or(u32::MAX);
         let sources = network.addresses.iter().map(|address| {
             Source::from_stats(&self.tools.peers.peers().get(&address.peer), size, now)
         });
@@ -334,7 +367,7 @@ impl SegmentReader {
             u64::from(self.blob.rotation(shards)) << 32 | u64::from(metadata.segment().get());
         Fetch::new(
             now,
-            need,
+            wish.need,
             candidates,
             sources.collect(),
             seed,

@@ -28,7 +28,8 @@ pub use encode::EncodeError;
 pub use error::{QuorumLost, StoreError};
 pub use resume::Unfinished;
 pub use tail::{Tail, TailReport};
-pub(crate) use upload::options;
+pub(crate) use uplink::Uplink;
+pub(crate) use upload::{SLOWEST, options};
 
 use crate::{
     Client,

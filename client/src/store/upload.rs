@@ -104,7 +104,7 @@ const HOLD_UP: Duration = Duration::from_secs(2);
 /// Time for a request besides its bytes.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
 /// Slowest node that is waited for, in bytes a second.
-const SLOWEST: u64 = 256 << 10;
+pub(crate) const SLOWEST: u64 = 256 << 10;
 
 impl Pass {
     /// Starts sending what each node lacks. With `cut`, nodes that hold others up are cut off.

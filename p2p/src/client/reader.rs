@@ -1,6 +1,6 @@
 //! The items of a response, as they arrive.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use tokio::time::Instant;
 
@@ -68,6 +68,12 @@ impl ItemReader {
             self.ended = true;
         }
         Ok(None)
+    }
+
+    /// Counts the bytes of the response as they arrive, those of an incomplete item too.
+    #[must_use]
+    pub fn received(&self) -> Arc<AtomicU64> {
+        self.reader.received()
     }
 
     /// How many items are still to come.

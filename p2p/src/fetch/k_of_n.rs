@@ -17,6 +17,7 @@ use super::{
 /// One fetch of any `need` of the pieces that can be had.
 #[derive(Debug)]
 pub struct Fetch {
+    begun: Instant,
     need: usize,
     /// Pieces to have or have asked for, as long as there are any: `need` and the
     /// over-subscription.
@@ -54,6 +55,18 @@ struct Ask {
     given_up: bool,
 }
 
+impl Ask {
+    /// A source that delivers is not late, however much it was asked for.
+    fn delivers(&mut self, late_at: Instant) {
+        self.late_at = self.late_at.max(late_at);
+        (self.late, self.given_up) = (false, false);
+    }
+}
+
+/// How long a source whose bytes keep coming may pause, at least. Where all is slow, losses make longer
+/// pauses: half the time that the fetch took so far.
+const STEADY: Duration = Duration::from_secs(1);
+
 /// How much later than late a source may be before it is replaced without asking the budget: a
 /// client that lost many peers at once must not wait for deadlines.
 const GIVEN_UP: Duration = Duration::from_secs(1);
@@ -77,6 +90,7 @@ impl Fetch {
             .map(|candidate| (candidate, State::Open))
             .collect();
         let mut fetch = Self {
+            begun: now,
             need,
             target: need,
             arrived: BTreeSet::new(),
@@ -103,6 +117,14 @@ impl Fetch {
         }
         match input {
             Input::Arrived(piece) => return self.arrive(now, piece),
+            Input::Moving(source) => {
+                let expected = self.sources.get(source.0 as usize);
+                if let (Some(ask), Some(expected)) = (self.asks.get_mut(&source), expected) {
+                    let so_far = now.duration_since(self.begun);
+                    ask.delivers(now + expected.late_after.max(STEADY).max(so_far / 2));
+                }
+                return;
+            }
             Input::NotHeld(source, piece) => {
                 self.settle(State::Closed, |one| {
                     one.source == source && one.piece == piece
@@ -138,9 +160,7 @@ impl Fetch {
         for (source, ask) in &mut self.asks {
             let expected = self.sources.get(source.0 as usize);
             if let (true, Some(expected)) = (ask.pieces.remove(&piece), expected) {
-                // A source that delivers is not late, however much it was asked for.
-                ask.late_at = ask.late_at.max(now + expected.late_after);
-                (ask.late, ask.given_up) = (false, false);
+                ask.delivers(now + expected.late_after);
                 asked = true;
             }
         }

@@ -80,6 +80,8 @@ impl Source {
 pub enum Input {
     /// A piece arrived and is good.
     Arrived(PieceIndex),
+    /// Bytes of the source's answer keep coming: it is not late.
+    Moving(SourceIndex),
     /// The source does not have this piece.
     NotHeld(SourceIndex, PieceIndex),
     /// The source failed, lied or was refused; nothing more will come from it.
