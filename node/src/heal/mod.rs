@@ -56,6 +56,8 @@ pub struct HealProgress {
     pub slivers: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Bytes of symbols that came for them.
+    pub received: u64,
     /// Tries that failed and are repeated later.
     pub failed: u64,
     /// Times that a node sent a symbol which is not the committed one.
@@ -128,6 +130,10 @@ impl Healer {
         let need = usize::from(shards.source_symbols(batch.axis));
         let epoch = self.node.view().epoch;
         let symbols = gather::<Bytes>(&self.data, epoch, &batch, &helpers, need).await;
+        let received = symbols.iter().flat_map(|of| of.values());
+        let received: usize = received.map(|(_, symbol)| symbol.len()).sum();
+        self.node
+            .update_heal(|progress| progress.received += received as u64);
         let at = (batch.shard, batch.axis);
         let all = batch.lost.clone();
         let rebuilt = self.node.blocking(move |node| {

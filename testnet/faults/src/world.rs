@@ -84,6 +84,15 @@ pub(crate) struct Status {
     pub(crate) ready: bool,
     #[serde(default)]
     pub(crate) scrub: Option<ScrubStatus>,
+    #[serde(default)]
+    pub(crate) heal: HealStatus,
+}
+
+/// What a node has recovered.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(crate) struct HealStatus {
+    pub(crate) bytes: u64,
+    pub(crate) received: u64,
 }
 
 /// How far a node has re-read its disk.

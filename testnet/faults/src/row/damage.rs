@@ -1,4 +1,5 @@
-//! F15: bytes on `f` disks change behind their nodes' backs.
+//! F15: bytes on `f` disks change behind their nodes' backs. F16: the disks are gone. Either way the
+//! nodes heal, and then do without others.
 
 use std::{
     fs::{self, OpenOptions},
@@ -63,32 +64,90 @@ pub(super) async fn damage(settings: &Settings, findings: &mut Findings) -> Atte
         }
         wrong.extend(unnoticed(&stage, node).await);
     }
-    let healing = Instant::now();
-    let mut missing = lacking(&stage, &victims).await;
-    while missing > 0 && healing.elapsed() < HEALED {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        missing = lacking(&stage, &victims).await;
-    }
+    let (missing, _) = healed(&stage, &victims, HEALED).await;
     findings.bar(
         missing == 0,
         format!(
             "{missing} slivers are not healed after {} s",
-            healing.elapsed().as_secs()
+            HEALED.as_secs()
         ),
     );
-    // Whoever was whole goes away: is it all there again?
-    let mut gone = others;
-    gone.shuffle(&mut rng);
-    gone.truncate(F);
-    stage.world.kill(&gone);
-    wrong.extend(stage.book.read_all(&stage.world.reader).await);
+    wrong.extend(without(&mut stage, others, &mut rng).await?);
     findings.trial(seed, took, wrong);
-    for &node in &gone {
-        stage.world.start(node)?;
-    }
-    stage.world.serving(&gone, Duration::from_secs(15)).await?;
     stage.close(findings).await;
     Ok(())
+}
+
+/// F16.
+pub(super) async fn wiped(settings: &Settings, findings: &mut Findings) -> Attempt<()> {
+    let mut stage = Stage::new(settings, false).await?;
+    fill(&stage.world, &stage.book, settings.either(40, 200)).await?;
+    let victims = any_f(&mut stage.rng);
+    let others: Vec<usize> = (0..NODES).filter(|node| !victims.contains(node)).collect();
+    let begun = Instant::now();
+    let mut wrong = stage.book.read_all(&stage.world.reader).await;
+    let limit = Duration::from_secs(30) + 3 * begun.elapsed();
+    stage.world.kill(&victims);
+    for &node in &victims {
+        fs::remove_dir_all(stage.world.nodes[node].dir.join("data"))?;
+    }
+    let (_, late) = again(&mut stage, &victims, Duration::from_secs(15)).await?;
+    wrong.extend(late);
+    let (missing, took) = healed(&stage, &victims, limit).await;
+    findings.bar(
+        missing == 0,
+        format!(
+            "{missing} slivers are not there again after {} s",
+            limit.as_secs()
+        ),
+    );
+    let (mut bytes, mut received) = (0, 0);
+    for &node in &victims {
+        let heal = stage.world.status(node).await.unwrap_or_default().heal;
+        bytes += heal.bytes;
+        received += heal.received;
+    }
+    findings.bar(
+        received * 5 <= bytes * 6,
+        format!("{received} bytes received for {bytes} lost, 1.2 times as many allowed"),
+    );
+    let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
+    wrong.extend(without(&mut stage, others, &mut rng).await?);
+    findings.trial(trial_seed(settings, 0), took, wrong);
+    stage.close(findings).await;
+    Ok(())
+}
+
+/// Waits until nodes lack nothing; what they lack when the time is over, and how long it took.
+async fn healed(stage: &Stage, nodes: &[usize], limit: Duration) -> (u64, Duration) {
+    let begun = Instant::now();
+    loop {
+        let missing = lacking(stage, nodes).await;
+        if missing == 0 || begun.elapsed() >= limit {
+            return (missing, begun.elapsed());
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Whoever was whole goes away, as many as may: what cannot be read now?
+async fn without(
+    stage: &mut Stage,
+    mut others: Vec<usize>,
+    rng: &mut ChaCha8Rng,
+) -> Attempt<Vec<String>> {
+    others.shuffle(rng);
+    others.truncate(F);
+    stage.world.kill(&others);
+    let lost = stage.book.read_all(&stage.world.reader).await;
+    for &node in &others {
+        stage.world.start(node)?;
+    }
+    stage
+        .world
+        .serving(&others, Duration::from_secs(15))
+        .await?;
+    Ok(lost)
 }
 
 /// The node re-reads its disk without a pause.

@@ -94,6 +94,7 @@ pub(crate) const ROWS: &[Row] = &[
         [],
         damage::damage
     ),
+    row!("F16", "f nodes wiped, same keys", [], damage::wiped),
     row!("F21", "f nodes stopped for a while", [], pause::stopped),
     row!(
         "F22",
