@@ -248,11 +248,14 @@ impl Default for AdminConfig {
     }
 }
 
+/// The largest request has 64 MiB, and half of the memory is for requests.
+const LEAST_REQUEST_MEMORY_MIB: u32 = 128;
+
 /// Who asks for more is told to come back later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TomlExample)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Memory for bodies of requests and replies in flight, in MiB.
+    /// Memory for bodies of requests and replies in flight, in MiB, at least 128.
     #[toml_example(default = 128)]
     pub request_memory_mib: u32,
 
@@ -363,8 +366,8 @@ impl NodeConfig {
             let expected = "a list of /ip4/../udp/../quic-v1/p2p/12D3Koo..";
             return Err(out_of_range("network.bootstrap", expected));
         }
-        if config.limits.request_memory_mib == 0 {
-            return Err(out_of_range("limits.request_memory_mib", "at least 1"));
+        if config.limits.request_memory_mib < LEAST_REQUEST_MEMORY_MIB {
+            return Err(out_of_range("limits.request_memory_mib", "at least 128"));
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         for file in [
@@ -442,7 +445,7 @@ mod tests {
             assert!(error.contains(key), "{error}");
         }
         let zero =
-            NodeConfig::example().replace("request_memory_mib = 128", "request_memory_mib = 0");
+            NodeConfig::example().replace("request_memory_mib = 128", "request_memory_mib = 127");
         assert!(
             load(&zero)
                 .expect_err("zero")

@@ -13,8 +13,11 @@ use floe_chain::{
     event::{ChainEvent, EventCursor},
     rpc::{ChainError, ChainEvents, ChainRead, CheckpointEvents, ErrorKind},
 };
-use floe_storage::{Applied, ApplyError, EventBatch, IndexError, ShardError};
-use futures::{StreamExt, stream::BoxStream};
+use floe_codec::ShardIndex;
+use floe_storage::{
+    Applied, ApplyError, Busy, EventBatch, IndexError, Pending, ShardError, ShardState, Storage,
+};
+use futures::{StreamExt, future::try_join_all, stream::BoxStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::{node::Node, retry::Backoff};
@@ -145,20 +148,18 @@ impl Follower {
         let committee = self.committee(epoch).await?;
         let membership = self.node.membership_of(committee);
         let known = self.node.storage().shards()?;
-        for &shard in membership.shards() {
-            use floe_storage::ShardState;
-            if !matches!(known.get(&shard), Some(ShardState::Kept { .. })) {
-                self.change_shard(|storage| storage.keep_shard(shard, epoch))
-                    .await?;
-            }
-        }
-        for (&shard, state) in &known {
-            let kept = matches!(state, floe_storage::ShardState::Kept { .. });
-            if kept && membership.shards().binary_search(&shard).is_err() {
-                self.change_shard(|storage| storage.leave_shard(shard, epoch))
-                    .await?;
-            }
-        }
+        let is_kept = |state: &ShardState| matches!(state, ShardState::Kept { .. });
+        let mine = |shard: &ShardIndex| membership.shards().binary_search(shard).is_ok();
+        let taken = membership.shards().iter().copied();
+        let taken = taken.filter(|shard| !known.get(shard).is_some_and(is_kept));
+        let left = known
+            .iter()
+            .filter(|(shard, state)| is_kept(state) && !mine(shard));
+        // Asked for together, they share a commit.
+        let taken = taken.map(|shard| self.change_shard(shard, epoch, Storage::keep_shard));
+        try_join_all(taken).await?;
+        let left = left.map(|(&shard, _)| self.change_shard(shard, epoch, Storage::leave_shard));
+        try_join_all(left).await?;
         tracing::info!(%epoch, shards = membership.shards().len(), "entered an epoch");
         self.node.update_view(|view| {
             view.epoch = epoch;
@@ -183,15 +184,15 @@ impl Follower {
 
     async fn change_shard(
         &self,
-        change: impl Fn(
-            &floe_storage::Storage,
-        ) -> Result<floe_storage::Pending<(), ShardError>, floe_storage::Busy>,
+        shard: ShardIndex,
+        since: Epoch,
+        change: fn(&Storage, ShardIndex, Epoch) -> Result<Pending<(), ShardError>, Busy>,
     ) -> Result<(), FollowError> {
         let mut backoff = Backoff::default();
         loop {
-            match change(self.node.storage()) {
+            match change(self.node.storage(), shard, since) {
                 Ok(pending) => return Ok(pending.await?),
-                Err(floe_storage::Busy) => backoff.wait().await,
+                Err(Busy) => backoff.wait().await,
             }
         }
     }
@@ -235,7 +236,7 @@ async fn apply(
                 Applied::Partly => {}
                 Applied::New | Applied::Before => return Ok(up_to),
             },
-            Err(floe_storage::Busy) => backoff.wait().await,
+            Err(Busy) => backoff.wait().await,
         }
     }
 }
@@ -253,7 +254,7 @@ mod tests {
         keys::BlsSecretKey,
     };
     use floe_codec::{BlobId, Codec, Encoding, ShardCount};
-    use floe_storage::{Settings, Stamp, Storage, backend::MemoryBackend};
+    use floe_storage::{Settings, Stamp, backend::MemoryBackend};
 
     use super::*;
 
