@@ -71,6 +71,9 @@ pub(crate) async fn follow(
     Ok(())
 }
 
+/// Keeping or leaving a shard.
+type ShardChange = fn(&Storage, ShardIndex, Epoch) -> Result<Pending<(), ShardError>, Busy>;
+
 struct Follower {
     node: Arc<Node>,
     read: Arc<dyn ChainRead>,
@@ -186,7 +189,7 @@ impl Follower {
         &self,
         shard: ShardIndex,
         since: Epoch,
-        change: fn(&Storage, ShardIndex, Epoch) -> Result<Pending<(), ShardError>, Busy>,
+        change: ShardChange,
     ) -> Result<(), FollowError> {
         let mut backoff = Backoff::default();
         loop {
