@@ -28,6 +28,10 @@ codec-tiers:
 codec-asan:
     RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test -p floe-codec --target x86_64-unknown-linux-gnu --lib --test it -- kernel tiers
 
+# Shards change their owners while blobs are stored, and are recovered by the new ones.
+shards:
+    cargo build -p floe && tests/shards.sh
+
 # Ten nodes in network namespaces, all moved since they registered: discovery, gossip, a light read. Needs root.
 moved:
     cargo build -p floe && tests/moved.sh

@@ -3,6 +3,7 @@
 # with a stopped network it starts that one again, with its data.
 #   --nodes N       storage nodes (default 10)
 #   --shards N      shards spread over them (default 50)
+#   --epoch-seconds N   how long an epoch lasts (default an hour)
 #   --dir DIR       where everything of this network lives (default target/testnet)
 #   --port-base P   ports from P upwards (default: free ones)
 #   --detach        return when the network is up, instead of staying until Ctrl-C
@@ -12,11 +13,12 @@
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
-nodes=10 shards=50 dir=$default_dir port_base=0 detach=false build=true
+nodes=10 shards=50 epoch_seconds=3600 dir=$default_dir port_base=0 detach=false build=true
 while [ $# -gt 0 ]; do
   case "$1" in
     --nodes) nodes=$2; shift 2 ;;
     --shards) shards=$2; shift 2 ;;
+    --epoch-seconds) epoch_seconds=$2; shift 2 ;;
     --dir) dir=$2; shift 2 ;;
     --port-base) port_base=$2; shift 2 ;;
     --detach) detach=true; shift ;;
@@ -67,7 +69,8 @@ done
 
 if ! $stopped; then
   say "deploying contracts, registering $nodes nodes with $shards shards ..."
-  "$floe" testnet deploy --dir "$dir" --nodes "$nodes" --shards "$shards" --port-base "$port_base" \
+  "$floe" testnet deploy --dir "$dir" --nodes "$nodes" --shards "$shards" \
+    --epoch-seconds "$epoch_seconds" --port-base "$port_base" \
     --packages "$root/target/move"
 fi
 

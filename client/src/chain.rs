@@ -117,7 +117,7 @@ impl Advice for ChainError {
                     .to_owned()
             }
             Self::OutcomeUnknown { .. } => {
-                "run the same command again: what has happened is found and not paid twice"
+                "look before you repeat it: floe ls, floe stake list, floe wallet; a store that is repeated finds what was paid"
                     .to_owned()
             }
             Self::Gas { .. } | Self::Funds { .. } => {
