@@ -4,7 +4,12 @@
 //! After a crash these are slivers nobody was told of, which are good all the same; after the
 //! index was lost they are everything.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use floe_chain::epoch::Epoch;
 
@@ -213,11 +218,14 @@ fn open_index(
         Err(error) => return Err(error.into()),
     };
     file.evict()?;
-    Ok(Index::open(
-        IndexFile::new(Arc::clone(backend), file, with_index),
-        stamp.shards,
-        settings.index_cache_bytes,
-    )?)
+    let file = IndexFile::new(Arc::clone(backend), file, with_index);
+    let open = || Index::open(file, stamp.shards, settings.index_cache_bytes);
+    // The database trusts what it reads of itself here, and asserts; nothing of it outlives a panic.
+    let opened = catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| {
+        let what = "the database panicked over its own bytes";
+        Err(redb::Error::Corrupted(what.into()).into())
+    });
+    Ok(opened?)
 }
 
 /// Makes index and volumes agree.

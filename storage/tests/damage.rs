@@ -338,3 +338,40 @@ fn a_damaged_header_of_the_index_is_told_or_harmless() {
         }
     }
 }
+
+#[test]
+fn an_index_whose_first_bytes_are_wrong_is_damaged_and_no_panic() {
+    let whole = MemoryBackend::default();
+    let (storage, mut chain) = started_store(&whole);
+    for number in 1..=5 {
+        put(&storage, number, 0);
+        put(&storage, number, 1);
+        let batch = chain.batch(vec![certified(number, number, 5)]);
+        storage.apply(batch).unwrap().wait().unwrap();
+    }
+    drop(storage);
+    let files: Vec<(FileName, Vec<u8>)> = (whole.list().unwrap().into_iter())
+        .map(|name| {
+            let file = whole.open(&name).unwrap();
+            let mut bytes = vec![0; usize::try_from(file.size().unwrap()).unwrap()];
+            file.read_exact_at(0, &mut bytes).unwrap();
+            (name, bytes)
+        })
+        .collect();
+    for offset in 0..32 {
+        for value in [0x00, 0x2c, 0xff] {
+            let disk = MemoryBackend::default();
+            for (name, bytes) in &files {
+                let file = disk.create(name).unwrap();
+                file.write_all_at(0, bytes).unwrap();
+                if name.as_str() == "index.redb" {
+                    file.write_all_at(offset, &[value]).unwrap();
+                }
+            }
+            let opened = Storage::open_inline(Arc::new(disk), stamp(), &settings());
+            if let Err(error) = opened {
+                assert!(error.is_index_damage(), "{offset}: {error}");
+            }
+        }
+    }
+}
