@@ -233,7 +233,6 @@ async fn apply(
             up_to,
         };
         match node.storage().apply(batch) {
-            // An epoch began in which much expires: there is more to do.
             Ok(pending) => match pending.await? {
                 // An epoch began and much expired: there is more of it.
                 Applied::Partly => {}

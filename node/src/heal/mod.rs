@@ -44,8 +44,12 @@ use rebuild::{Proven, Rebuilt, rebuild, rebuild_proven};
 
 /// Between two looks at what is missing.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Blobs whose metadata are looked at in one look.
+/// After a look that failed, as on a full disk: what was fetched for it was fetched in vain.
+const PAUSE: Duration = Duration::from_secs(60);
+/// Blobs whose metadata are looked at in one look, at most.
 const METADATA_BLOBS: u64 = 1024;
+/// Segments whose metadata are fetched in one look, at most.
+const METADATA_SEGMENTS: usize = 4096;
 /// Time for metadata to come.
 const METADATA_TIME: Duration = Duration::from_secs(10);
 
@@ -94,6 +98,7 @@ pub(crate) async fn run(healer: Healer, token: CancellationToken) -> Result<(), 
             }
             if let Err(error) = healer.round(&mut settled, &mut looked).await {
                 tracing::warn!(%error, "healing cannot go on now");
+                tokio::time::sleep(PAUSE).await;
             }
         }
     };
@@ -143,7 +148,7 @@ impl Healer {
         });
         let rebuilt = rebuilt.await??;
 
-        let mut recovered = Vec::new();
+        let (mut recovered, mut failed) = (Vec::new(), Vec::new());
         for (lost, rebuilt) in batch.lost.iter().zip(rebuilt) {
             let sliver = match rebuilt {
                 Rebuilt::Sliver(sliver) => Some(sliver),
@@ -152,10 +157,11 @@ impl Healer {
             };
             match sliver {
                 Some(sliver) => recovered.push((batch.key(lost), sliver)),
-                None => self.put_off(batch.key(lost), when).await?,
+                None => failed.push(batch.key(lost)),
             }
         }
-        self.store(recovered).await
+        self.store(recovered).await?;
+        self.put_off(failed, when).await
     }
 
     /// Finds out with proofs why a sliver came out wrong. Returns it if only somebody lied.
@@ -223,13 +229,25 @@ impl Healer {
         Ok(())
     }
 
-    async fn put_off(&self, key: SliverKey, when: &When) -> Result<(), Failed> {
-        let storage = self.node.storage();
-        let task = when.parked(storage.recovery_task(&key)?);
-        let parked = storage.set_recovery_task(key, task);
-        let parked = parked.map_err(|busy| Failed(busy.to_string()))?.await;
-        self.node.update_heal(|progress| progress.failed += 1);
-        parked.map_err(|error| Failed(error.to_string()))
+    async fn put_off(&self, keys: Vec<SliverKey>, when: &When) -> Result<(), Failed> {
+        self.node
+            .update_heal(|progress| progress.failed += keys.len() as u64);
+        let when = *when;
+        let parked = self.node.blocking(move |node| {
+            // Asked for together, they share a commit.
+            let mut parked = Vec::with_capacity(keys.len());
+            for key in keys {
+                let task = when.parked(node.storage().recovery_task(&key)?);
+                let pending = node.storage().set_recovery_task(key, task);
+                parked.push(pending.map_err(|busy| Failed(busy.to_string()))?);
+            }
+            Ok::<_, Failed>(parked)
+        });
+        for pending in parked.await?? {
+            let done = pending.await;
+            done.map_err(|error| Failed(error.to_string()))?;
+        }
+        Ok(())
     }
 
     /// Who may have symbols for a batch: the owners of the other shards, those that are well first,
@@ -264,17 +282,21 @@ impl Healer {
 
     /// Fetches the metadata of whichever of these segments it is missing.
     async fn fetch_metadata(&self, lost: &[Lost]) -> Result<(), Failed> {
-        let mut missing = Vec::new();
-        for lost in lost {
-            if self
-                .node
-                .storage()
-                .get_metadata(&lost.blob, lost.segment)?
-                .is_none()
-            {
-                missing.push(lost.clone());
+        let wanted = lost.to_vec();
+        let missing = self.node.blocking(move |node| {
+            let mut missing = Vec::new();
+            for lost in wanted {
+                match node.storage().get_metadata(&lost.blob, lost.segment) {
+                    Ok(Some(_)) => {}
+                    Ok(None) => missing.push(lost),
+                    // A damaged row is written anew.
+                    Err(error) if error.is_damage() => missing.push(lost),
+                    Err(error) => return Err(error.into()),
+                }
             }
-        }
+            Ok::<_, Failed>(missing)
+        });
+        let missing = missing.await??;
         let Some(Lost { layout, .. }) = missing.first() else {
             return Ok(());
         };
@@ -318,6 +340,7 @@ impl Healer {
         let request = GetMetadata { blob, segments };
         let items = self.data.get_metadata(&to, &request, &options).await;
         let mut items = items.map_err(|error| failed(&error))?;
+        let mut kept = Vec::new();
         for segment in segments.iter() {
             let item = items.next(|_| ItemSize::AtMost(size)).await;
             let bytes = item
@@ -325,9 +348,11 @@ impl Healer {
                 .and_then(Item::into_bytes);
             let bytes = bytes.ok_or_else(|| Failed("not held".into()))?;
             verify_metadata(&blob, segment, &bytes).map_err(|error| Failed(error.to_string()))?;
-            let kept = self.node.storage().put_metadata(blob, segment, bytes);
-            let kept = kept.map_err(|busy| failed(&busy))?.await;
-            kept.map_err(|error| failed(&error))?;
+            let pending = self.node.storage().put_metadata(blob, segment, bytes);
+            kept.push(pending.map_err(|busy| failed(&busy))?);
+        }
+        for pending in kept {
+            pending.await.map_err(|error| failed(&error))?;
         }
         Ok(())
     }
@@ -345,28 +370,33 @@ impl Healer {
             BlobSeq::default()
         };
         let to = from.plus(METADATA_BLOBS).min(settled);
-        *looked = to;
         let missing = self.node.blocking(move |node| {
             let mut missing = Vec::new();
-            for seq in (from.get()..to.get()).map(BlobSeq) {
+            let mut next = from;
+            while next < to && missing.len() < METADATA_SEGMENTS {
+                let seq = next;
+                next = seq.next();
                 let Some(blob) = node.storage().blob_at(seq)? else {
                     continue;
                 };
                 let Some((_, layout)) = node.blob(&blob)? else {
                     continue;
                 };
+                let room = METADATA_SEGMENTS - missing.len();
                 let segments = node
                     .storage()
-                    .missing_metadata(&blob, SegmentIndex(0), 1024)?;
+                    .missing_metadata(&blob, SegmentIndex(0), room)?;
                 missing.extend(segments.into_iter().map(|segment| Lost {
                     blob,
                     layout,
                     segment,
                 }));
             }
-            Ok::<_, Failed>(missing)
+            Ok::<_, Failed>((missing, next))
         });
-        self.fetch_metadata(&missing.await??).await
+        let (missing, next) = missing.await??;
+        *looked = next;
+        self.fetch_metadata(&missing).await
     }
 }
 

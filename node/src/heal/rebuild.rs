@@ -48,8 +48,7 @@ pub(super) fn rebuild(
     let symbols = symbols
         .iter()
         .map(|(from, (_, symbol))| (*from, &symbol[..]));
-    let recovered = recover(node, (shard, axis), lost, symbols)?;
-    Ok(recovered)
+    recover(node, (shard, axis), lost, symbols)
 }
 
 /// The same from proofs, each of which is checked first.
