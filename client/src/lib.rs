@@ -8,6 +8,7 @@ mod connect;
 pub mod disk;
 mod find;
 pub mod light;
+mod link;
 pub mod network;
 pub mod operate;
 pub mod owned;

@@ -1,4 +1,4 @@
-//! How many bytes are on their way to all nodes together. A client has one uplink: on a slow one a
+//! How many bytes are on their way to or from all nodes together. A client has one link: on a slow one a
 //! few requests should get through in time rather than all of them run out of it, on a fast one
 //! nothing should wait. Decides by how long requests take; knows nothing of nodes.
 
@@ -18,9 +18,9 @@ const QUICK: Duration = Duration::from_secs(1);
 /// A request that takes longer leaves room for less.
 const SLOW: Duration = Duration::from_secs(4);
 
-/// The uplink of one pass, shared by the tasks of its nodes.
+/// One client's link, shared by the requests of a pass of slivers or by the segments of a read.
 #[derive(Debug, Default)]
-pub(crate) struct Uplink {
+pub(crate) struct Link {
     traffic: Mutex<Traffic>,
     changed: Notify,
 }
@@ -57,7 +57,7 @@ impl Traffic {
     }
 }
 
-impl Uplink {
+impl Link {
     /// Waits until so many bytes may go.
     pub(crate) async fn room(&self, bytes: u64) -> Room<'_> {
         loop {
@@ -67,10 +67,7 @@ impl Uplink {
                 let mut traffic = self.traffic();
                 if traffic.admits(bytes) {
                     traffic.flying += bytes;
-                    return Room {
-                        uplink: self,
-                        bytes,
-                    };
+                    return Room { link: self, bytes };
                 }
             }
             changed.await;
@@ -85,21 +82,21 @@ impl Uplink {
 /// The right to have bytes on their way, for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Room<'a> {
-    uplink: &'a Uplink,
+    link: &'a Link,
     bytes: u64,
 }
 
 impl Room<'_> {
     /// The request is over: what to learn from it.
     pub(crate) fn took(self, time: Duration) {
-        self.uplink.traffic().took(self.bytes, time);
+        self.link.traffic().took(self.bytes, time);
     }
 }
 
 impl Drop for Room<'_> {
     fn drop(&mut self) {
-        self.uplink.traffic().flying -= self.bytes;
-        self.uplink.changed.notify_waiters();
+        self.link.traffic().flying -= self.bytes;
+        self.link.changed.notify_waiters();
     }
 }
 
@@ -114,14 +111,14 @@ mod tests {
     /// The longest request when `count` of them share a link of so many bytes a second: whoever is on
     /// its way gets an equal part of it.
     async fn longest(rate: u64, count: usize) -> Duration {
-        let uplink = Uplink::default();
+        let link = Link::default();
         let requests = (0..count).map(|_| async {
-            let room = uplink.room(PARCEL).await;
+            let room = link.room(PARCEL).await;
             let begun = Instant::now();
             let mut left = PARCEL;
             while left > 0 {
                 sleep(Duration::from_millis(20)).await;
-                let sharing = uplink.traffic().flying / PARCEL;
+                let sharing = link.traffic().flying / PARCEL;
                 left = left.saturating_sub(rate / 50 / sharing);
             }
             room.took(begun.elapsed());
@@ -135,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn requests_on_a_slow_uplink_end_in_time_and_a_fast_one_is_used() {
+    async fn requests_on_a_slow_link_end_in_time_and_a_fast_one_is_used() {
         // 2 Mbit/s: one after the other, eight seconds each. All at once each would take five minutes.
         assert!(longest(250_000, 40).await < Duration::from_secs(10));
         // 20 Mbit/s.
@@ -150,11 +147,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_larger_than_the_window_goes_alone() {
-        let uplink = Uplink::default();
-        let large = uplink.room(10 * LEAST).await;
-        let waits = tokio::time::timeout(SLOW, uplink.room(1)).await;
+        let link = Link::default();
+        let large = link.room(10 * LEAST).await;
+        let waits = tokio::time::timeout(SLOW, link.room(1)).await;
         assert!(waits.is_err());
         drop(large);
-        uplink.room(1).await.took(QUICK);
+        link.room(1).await.took(QUICK);
     }
 }

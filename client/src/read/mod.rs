@@ -22,10 +22,10 @@ pub use error::ReadError;
 use self::segment::SegmentReader;
 use crate::{
     Client, Patience,
+    link::Link,
     network::Network,
     plan::{ByteRange, ReadPlan, SegmentRead},
     progress::{Event, Listener, Phase},
-    store::Uplink as Link,
 };
 
 /// The bytes of a read, as they are verified. Dropped, it stops.

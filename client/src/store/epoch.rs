@@ -90,7 +90,7 @@ impl Run {
             encoder: self.encoder.clone(),
             object: self.registration.object,
             patience: client.patience.node,
-            uplink: Arc::default(),
+            link: Arc::default(),
         }
     }
 

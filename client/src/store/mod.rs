@@ -8,7 +8,6 @@ mod error;
 mod resume;
 mod shipment;
 mod tail;
-mod uplink;
 mod upload;
 
 use std::sync::Arc;
@@ -28,7 +27,6 @@ pub use encode::EncodeError;
 pub use error::{QuorumLost, StoreError};
 pub use resume::Unfinished;
 pub use tail::{Tail, TailReport};
-pub(crate) use uplink::Uplink;
 pub(crate) use upload::{SLOWEST, options};
 
 use crate::{

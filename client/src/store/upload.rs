@@ -3,7 +3,7 @@
 //! nothing about quorums and epochs (`store/mod.rs` does).
 //!
 //! Memory is the encoder's window. A node that holds the window up while a quorum waits is cut off
-//! and served in a later pass. All nodes share one uplink (`uplink.rs`).
+//! and served in a later pass. All nodes share one link (`link.rs`).
 
 use std::{
     collections::VecDeque,
@@ -41,9 +41,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     encode::{CodedSegment, EncodeError, Encoder},
     shipment::{Lack, Shipment, sliver_index},
-    uplink::Uplink,
 };
 use crate::{
+    link::Link,
     network::Network,
     verdict::{Verdict, judge},
 };
@@ -85,7 +85,7 @@ pub(crate) struct Cargo {
     pub(crate) object: ObjectId,
     /// How long a node may go without one success before it is given up.
     pub(crate) patience: Duration,
-    pub(crate) uplink: Arc<Uplink>,
+    pub(crate) link: Arc<Link>,
 }
 
 /// A running pass. Dropped, it stops everywhere at once.
@@ -263,7 +263,7 @@ impl Sender {
         }
     }
 
-    /// Reaches the node before anything for it takes room on the uplink.
+    /// Reaches the node before anything for it takes room on the link.
     async fn knock(&mut self) -> Result<(), NodeEnd> {
         loop {
             let begun = Instant::now();
@@ -412,7 +412,7 @@ async fn put(
     member: MemberIndex,
     parcel: Parcel,
 ) -> (Parcel, Instant, Result<Option<Confirmation>, CallError>) {
-    let room = cargo.uplink.room(parcel.bytes).await;
+    let room = cargo.link.room(parcel.bytes).await;
     let begun = Instant::now();
     let options = options(&cargo.network, TrafficClass::Write, parcel.bytes);
     let address = cargo.network.address(member);
@@ -420,7 +420,7 @@ async fn put(
         .peers
         .put_sliver(address, &parcel.request, &parcel.items, &options)
         .await;
-    // A refusal says nothing about the uplink.
+    // A refusal says nothing about the link.
     if matches!(reply, Ok(_) | Err(CallError::Deadline)) {
         room.took(begun.elapsed());
     }
