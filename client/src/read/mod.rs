@@ -1,6 +1,7 @@
 //! Reading a blob: segment by segment, verified before a byte leaves, in the memory of a few
 //! segments whatever the size.
 
+mod assemble;
 mod error;
 mod fetch;
 mod metadata;

@@ -13,8 +13,8 @@ use std::{
 use bytes::Bytes;
 use floe_chain::{committee::MemberIndex, id::NodeId};
 use floe_codec::{
-    Axis, BlobId, Codec, DecodeBuffers, DecodeError, HelperSymbols, SegmentBuffers, SegmentIndex,
-    SegmentMetadata, SliverIndex, SliverPairIndex, VerifiedSliver,
+    Axis, BlobId, DecodeBuffers, HelperSymbols, SegmentBuffers, SegmentIndex, SegmentMetadata,
+    SliverIndex, SliverPairIndex,
 };
 use floe_p2p::{
     client::CallError,
@@ -31,13 +31,13 @@ use super::{
     Retrieval,
     error::ReadError,
     fetch::{Arrival, Piece, Request},
-    metadata, proof,
+    metadata,
     pulse::Pulses,
 };
 use crate::{
     network::Network,
     plan::{Part, SegmentRead},
-    progress::{Event, Listener},
+    progress::Listener,
     store::SLOWEST,
     verdict::{Verdict, judge},
 };
@@ -65,13 +65,13 @@ pub(super) struct SegmentReader {
 /// Working memory of one segment, used again for the next.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    commit: SegmentBuffers,
-    decode: DecodeBuffers,
+    pub(super) commit: SegmentBuffers,
+    pub(super) decode: DecodeBuffers,
 }
 
 /// Slivers that arrived, by index, with the node each came from. Positions in the committee would not
 /// outlive it.
-type Raw = BTreeMap<SliverIndex, (NodeId, Bytes)>;
+pub(super) type Raw = BTreeMap<SliverIndex, (NodeId, Bytes)>;
 
 /// What is to be fetched.
 #[derive(Clone, Copy)]
@@ -80,12 +80,6 @@ struct Wish {
     need: usize,
     /// How long to wait while nothing comes from anybody.
     pause: Option<Duration>,
-}
-
-/// What became of slivers once they were checked.
-struct Checked {
-    good: Vec<VerifiedSliver<Bytes>>,
-    bad: Vec<SliverIndex>,
 }
 
 impl SegmentReader {
@@ -380,121 +374,6 @@ impl SegmentReader {
             .hedges
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Bytes from enough slivers; none if some were not the committed ones. Those are dropped from
-    /// `raw`, and their senders named.
-    async fn assemble(
-        &self,
-        network: &Network,
-        metadata: &Arc<SegmentMetadata>,
-        raw: &mut Raw,
-    ) -> Result<Option<Bytes>, ReadError> {
-        if let Some(bytes) = self.assemble_rows(metadata, raw).await? {
-            return Ok(Some(bytes));
-        }
-        let Checked { good, bad } = self.check(metadata, raw).await?;
-        raw.retain(|index, _| !bad.contains(index));
-        let need = metadata.layout().shards().source_slivers().primary;
-        if good.len() < usize::from(need) {
-            return Ok(None);
-        }
-        let of = Arc::clone(metadata);
-        let decode = move |codec: &Codec, memory: &mut Memory| {
-            let bytes = codec.decode_segment(&of, &good, &mut memory.decode);
-            bytes.map(Bytes::copy_from_slice)
-        };
-        match self.compute(decode).await? {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(DecodeError::Inconsistent { segment, proof }) => {
-                proof::spread(&self.tools.peers, network, self.blob, &proof).await;
-                Err(ReadError::Inconsistent {
-                    blob: self.blob,
-                    segment,
-                })
-            }
-            Err(error) => Err(ReadError::Task(error.to_string())),
-        }
-    }
-
-    /// The healthy case: the source rows are the bytes, and encoding them again gives the committed
-    /// root. That verifies all of them at once; `None` says that some check failed.
-    async fn assemble_rows(
-        &self,
-        metadata: &Arc<SegmentMetadata>,
-        raw: &Raw,
-    ) -> Result<Option<Bytes>, ReadError> {
-        let need = metadata.layout().shards().source_slivers().primary;
-        let rows: Option<Vec<Bytes>> = (0..need)
-            .map(|row| raw.get(&SliverIndex(row)).map(|(_, b)| b.clone()))
-            .collect();
-        let Some(rows) = rows else { return Ok(None) };
-        let of = Arc::clone(metadata);
-        self.compute(move |codec, memory| {
-            let mut bytes = Vec::with_capacity(of.layout().padded_length());
-            rows.iter().for_each(|row| bytes.extend_from_slice(row));
-            bytes.truncate(of.layout().length());
-            let root = codec.commit_segment(of.layout(), &bytes, &mut memory.commit);
-            (root.as_ref() == Ok(of.root())).then(|| bytes.into())
-        })
-        .await
-    }
-
-    /// Verifies slivers one by one, and names who sent wrong ones.
-    async fn check(
-        &self,
-        metadata: &Arc<SegmentMetadata>,
-        raw: &Raw,
-    ) -> Result<Checked, ReadError> {
-        let slivers: Vec<_> = raw
-            .iter()
-            .map(|(index, (_, bytes))| (Axis::Primary, *index, bytes.clone()))
-            .collect();
-        let of = Arc::clone(metadata);
-        let results = self
-            .compute(move |codec, _| codec.verify_slivers(&of, slivers))
-            .await?;
-        let mut checked = Checked {
-            good: Vec::new(),
-            bad: Vec::new(),
-        };
-        for ((index, (node, _)), result) in raw.iter().zip(results) {
-            match result {
-                Ok(sliver) => checked.good.push(sliver),
-                Err(error) => {
-                    checked.bad.push(*index);
-                    self.blame(*node, &error.to_string());
-                }
-            }
-        }
-        Ok(checked)
-    }
-
-    fn blame(&self, node: NodeId, what: &str) {
-        let mut liars = self.liars.lock().unwrap_or_else(PoisonError::into_inner);
-        if liars.insert(node) {
-            let node = node.to_string();
-            let reason = format!("it sent a sliver that is not the committed one: {what}");
-            self.listener.on(Event::NodeFailed { node, reason });
-        }
-    }
-
-    /// Runs coding work where it blocks nobody, with memory that is used again.
-    async fn compute<R: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Codec, &mut Memory) -> R + Send + 'static,
-    ) -> Result<R, ReadError> {
-        let (codec, idle) = (self.tools.codec.clone(), Arc::clone(&self.idle));
-        let job = move || {
-            let pool = || idle.lock().unwrap_or_else(PoisonError::into_inner);
-            let taken = pool().pop();
-            let mut memory = taken.unwrap_or_default();
-            let result = work(&codec, &mut memory);
-            pool().push(memory);
-            result
-        };
-        let done = tokio::task::spawn_blocking(job).await;
-        done.map_err(|panicked| ReadError::Task(panicked.to_string()))
     }
 
     fn members_by_speed(&self, network: &Network) -> Vec<MemberIndex> {
