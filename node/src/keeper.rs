@@ -16,6 +16,8 @@ use crate::{
     supervisor::with_causes,
 };
 
+/// Between two writes that only find out whether the disk still takes them.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// Between two slices of a scrub.
 const SLICE_EVERY: Duration = Duration::from_secs(10);
 /// Between two slices of a scrub that is to be as fast as it can.
@@ -200,6 +202,26 @@ fn collect_round(node: &Node) -> Result<(), SpaceError> {
         );
     }
     Ok(())
+}
+
+/// Finds out that the disk is gone or read-only before a client does.
+///
+/// # Errors
+///
+/// None: a store that has failed says so itself.
+pub(crate) async fn probe(node: Arc<Node>, token: CancellationToken) -> Result<(), Infallible> {
+    let mut ticks = interval(PROBE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = token.cancelled() => return Ok(()),
+            _ = ticks.tick() => {}
+        }
+        // A queue that is full is being written out: that tells as much.
+        if let Ok(probed) = node.storage().probe() {
+            let _ = probed.await;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -180,6 +180,7 @@ pub fn serve(
         None => None,
     };
     let token = || supervisor.token();
+    supervisor.start("probe", keeper::probe(Arc::clone(&node), token()));
     supervisor.start("scrub", keeper::scrub(Arc::clone(&node), upkeep, token()));
     supervisor.start("collect", keeper::collect(Arc::clone(&node), token()));
     supervisor.start("heal", heal::run(healer, token()));

@@ -12,7 +12,7 @@ use crate::{
     log::VolumeReader,
     stamp::Stamp,
     table::IndexError,
-    writer::Writer,
+    writer::{Busy, Pending, Writer},
 };
 
 /// The store of one machine. Clones are handles of the same store; dropping the last one waits for
@@ -47,6 +47,17 @@ impl Storage {
     #[must_use]
     pub fn failure(&self) -> Option<StoreFailed> {
         self.0.writer.failure()
+    }
+
+    /// Makes a little something durable: a disk that nobody writes to does not tell that it cannot be
+    /// written any more, or that the store's files were removed. [`Storage::failure`] knows then.
+    pub fn probe(&self) -> Result<Pending<(), StoreFailed>, Busy> {
+        self.0.writer.change(0, |tables| {
+            // The same value again is a write like any other.
+            let next = tables.numbering.get(&())?.unwrap_or_default();
+            tables.numbering.insert(&(), &next)?;
+            Ok(Ok(()))
+        })
     }
 
     /// Whether so many bytes more would take of the space that is to stay free. A disk that does not

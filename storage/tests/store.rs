@@ -160,3 +160,44 @@ fn many_callers_share_commits_and_a_full_queue_is_busy() {
         assert!(storage.has_all(&blob(number).0, &BOTH[..1]).unwrap());
     }
 }
+
+#[test]
+fn what_is_written_to_removed_files_is_not_acknowledged() {
+    let of_volumes = |name: &str| name.ends_with(".slivers");
+    let of_index = |name: &str| name == "index.redb";
+    for removed in [of_volumes as fn(&str) -> bool, of_index] {
+        let directory = tempfile::tempdir().unwrap();
+        let backend = Arc::new(DiskBackend::open(directory.path()).unwrap());
+        let (storage, _) = Storage::open(backend, stamp(), &settings()).unwrap();
+        let mut chain = Chain::default();
+        let events = vec![started(1), registered(1, 1, 5), registered(2, 2, 5)];
+        storage.apply(chain.batch(events)).unwrap().wait().unwrap();
+        let keep = storage.keep_shard(ShardIndex(0), epoch(1)).unwrap();
+        keep.wait().unwrap();
+        storage.put_slivers(pair(1, 0)).unwrap().wait().unwrap();
+        storage.probe().unwrap().wait().unwrap();
+        assert!(storage.failure().is_none());
+        for entry in std::fs::read_dir(directory.path()).unwrap() {
+            let entry = entry.unwrap();
+            if removed(entry.file_name().to_str().unwrap()) {
+                std::fs::remove_file(entry.path()).unwrap();
+            }
+        }
+        let refused = storage.put_slivers(pair(2, 0)).unwrap().wait();
+        assert!(matches!(refused, Err(PutError::Failed(_))), "{refused:?}");
+        let reason = storage.probe().unwrap().wait().unwrap_err().to_string();
+        assert!(reason.contains("was removed"), "{reason}");
+    }
+}
+
+#[test]
+fn a_probe_finds_out_that_the_index_was_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let backend = Arc::new(DiskBackend::open(directory.path()).unwrap());
+    let (storage, _) = Storage::open(backend, stamp(), &settings()).unwrap();
+    storage.probe().unwrap().wait().unwrap();
+    std::fs::remove_file(directory.path().join("index.redb")).unwrap();
+    assert!(storage.probe().unwrap().wait().is_err());
+    assert!(storage.probe().unwrap().wait().is_err());
+    assert!(storage.failure().is_some());
+}

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -95,7 +95,8 @@ impl Backend for DiskBackend {
         if files.len() <= SYNC_ONE_BY_ONE {
             return files.iter().try_for_each(|file| file.sync());
         }
-        Ok(rustix::fs::syncfs(&self.directory)?)
+        rustix::fs::syncfs(&self.directory)?;
+        files.iter().try_for_each(|file| file.still_there())
     }
 
     fn sync_directory(&self) -> io::Result<()> {
@@ -135,7 +136,18 @@ impl File for fs::File {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.sync_data()
+        self.sync_data()?;
+        self.still_there()
+    }
+
+    fn still_there(&self) -> io::Result<()> {
+        if self.metadata()?.nlink() == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "a file of the store was removed while it was in use",
+            ));
+        }
+        Ok(())
     }
 
     fn evict(&self) -> io::Result<()> {

@@ -41,7 +41,8 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// either the old or the new bytes, and after `Ok` the new ones. For small files.
     fn replace(&self, name: &FileName, content: &[u8]) -> io::Result<()>;
 
-    /// Makes the bytes and lengths of all these files durable.
+    /// Makes the bytes and lengths of all these files durable. Fails with `NotFound` if one of them was
+    /// removed by somebody else: nobody would find its bytes again.
     fn sync(&self, files: &[Arc<dyn File>]) -> io::Result<()>;
 
     /// Makes creations and removals durable.
@@ -69,8 +70,13 @@ pub trait File: fmt::Debug + Send + Sync {
     /// Cuts the file, or grows it with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// Makes the bytes and length of this file durable.
+    /// Makes the bytes and length of this file durable, as [`Backend::sync`] does.
     fn sync(&self) -> io::Result<()>;
+
+    /// Fails with `NotFound` if the file has no name any more. Nobody takes it from files in memory.
+    fn still_there(&self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Forgets cached bytes that are not waiting to be written, so that reads tell what is on the
     /// disk. After a failed sync the cache still has what the disk never got.

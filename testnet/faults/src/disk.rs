@@ -79,6 +79,20 @@ impl LoopDisk {
         Err(format!("{name} is never quiet").into())
     }
 
+    /// The file system finds an error and takes no more writes, as ext4 does when a drive fails.
+    pub(crate) fn fail(&self) -> Attempt<()> {
+        run(Command::new("mount")
+            .args(["-o", "remount,abort"])
+            .arg(&self.mount))?;
+        Ok(())
+    }
+
+    /// Mounts it anew. Whoever used the disk must be gone.
+    pub(crate) fn repair(&self) -> Attempt<()> {
+        self.unmount()?;
+        self.mount()
+    }
+
     /// Goes back to a snapshot, as a machine does that was switched off then. Whoever used the disk
     /// must be gone.
     pub(crate) fn restore(&self, snapshot: &Path) -> Attempt<()> {

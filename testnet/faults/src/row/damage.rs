@@ -22,7 +22,7 @@ use crate::{
 
 /// One pass over everything, and what it found must be healed in two.
 const SCRUBBED: Duration = Duration::from_secs(30);
-const HEALED: Duration = Duration::from_secs(60);
+pub(super) const HEALED: Duration = Duration::from_secs(60);
 
 /// How files with slivers are named.
 const VOLUME: &str = ".slivers";
@@ -119,7 +119,7 @@ pub(super) async fn wiped(settings: &Settings, findings: &mut Findings) -> Attem
 }
 
 /// Waits until nodes lack nothing; what they lack when the time is over, and how long it took.
-async fn healed(stage: &Stage, nodes: &[usize], limit: Duration) -> (u64, Duration) {
+pub(super) async fn healed(stage: &Stage, nodes: &[usize], limit: Duration) -> (u64, Duration) {
     let begun = Instant::now();
     loop {
         let missing = lacking(stage, nodes).await;

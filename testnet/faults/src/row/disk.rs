@@ -108,18 +108,33 @@ async fn fail_once(
         std::future::ready(injection.injected() > 0)
     })
     .await;
-    let told = Instant::now();
+    let mut wrong: Vec<String> = failed
+        .err()
+        .map(|error| error.to_string())
+        .into_iter()
+        .collect();
+    wrong.extend(falls_silent(stage, findings, load, victim, TOLD).await);
+    drop(injection);
+    Ok(wrong)
+}
+
+/// After its disk failed, a node says so in time and signs nothing more. Ends the load.
+pub(super) async fn falls_silent(
+    stage: &Stage,
+    findings: &mut Findings,
+    load: Load,
+    victim: usize,
+    limit: Duration,
+) -> Vec<String> {
+    let begun = Instant::now();
     let mut wrong = Vec::new();
-    if let Err(error) = failed {
-        wrong.push(error.to_string());
-    }
     while stage
         .world
         .status(victim)
         .await
         .is_some_and(|status| status.ready)
     {
-        if told.elapsed() > TOLD {
+        if begun.elapsed() > limit {
             wrong.push("it still says that it is ready".to_owned());
             break;
         }
@@ -148,8 +163,7 @@ async fn fail_once(
             ));
         }
     }
-    drop(injection);
-    Ok(wrong)
+    wrong
 }
 
 /// F12: the disks of `f` nodes are full, first up to the reserve, then to the last byte. Writes go on

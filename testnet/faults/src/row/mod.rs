@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod disk;
+mod gone;
 mod hostile;
 mod loss;
 mod memory;
@@ -82,6 +83,12 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row!("F11", "failing syncs and writes", [Strace], disk::errors),
     row!("F12", "disk full on f nodes", [LoopDisks], disk::full),
+    row!(
+        "F13",
+        "disk read-only, or its files removed",
+        [LoopDisks],
+        gone::gone
+    ),
     row!(
         "F14",
         "200 ms more for every sync on f nodes",
