@@ -38,14 +38,8 @@ pub(super) async fn simulated(settings: &Settings, findings: &mut Findings) -> A
     let seeds = settings.either(100, 5_000);
     let mut command = Command::new("cargo");
     command
-        .args([
-            "test",
-            "--quiet",
-            "--package",
-            "floe-storage",
-            "--test",
-            "simulated_disk",
-        ])
+        // Built as a part of the workspace, it is there already where the workspace was tested.
+        .args(["test", "--quiet", "--workspace", "--test", "simulated_disk"])
         .args(settings.either(&[][..], &["--release"][..]))
         .env("FLOE_SEEDS", seeds.to_string());
     let begun = Instant::now();

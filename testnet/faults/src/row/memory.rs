@@ -17,35 +17,27 @@ const READ_MIB: u64 = 128;
 pub(super) async fn memory(settings: &Settings, findings: &mut Findings) -> Attempt<()> {
     let stage = Stage::new(settings, false).await?;
     let size = settings.either(128 << 20, 1 << 30);
-    let content = stage.book.content(0, size);
-    let file = stage.world.dir.join("large");
-    std::fs::write(&file, &content)?;
-    drop(content);
+    let files = [0, 1].map(|number| (number, stage.world.dir.join(format!("large-{number}"))));
+    for (number, path) in &files {
+        std::fs::write(path, stage.book.content(*number, size))?;
+    }
+    let [(_, file), (_, other)] = files;
     let copy = stage.world.dir.join("copy");
     let floe = stage.world.floe.clone();
     let config = client_file(&stage.world.dir);
     let text = |path: &Path| path.display().to_string();
 
-    let store = ["store", "--progress", "off", &text(&file)].map(str::to_owned);
-    let spool = stage.world.dir.join("spool");
-    let piped = [
-        "store",
-        "--progress",
-        "off",
-        "--spool-dir",
-        &text(&spool),
-        "-",
-    ]
-    .map(str::to_owned);
+    let spool = text(&stage.world.dir.join("spool"));
+    let named = ["store", "--progress", "off", &text(&file)].map(str::to_owned);
+    let piped = ["store", "--progress", "off", "--spool-dir", &spool, "-"].map(str::to_owned);
     let mut id = String::new();
-    let cases: [(&str, u64, Vec<String>, bool); 2] = [
-        ("store FILE", STORE_MIB, store.to_vec(), false),
-        ("store -, the same bytes", STORE_MIB, piped.to_vec(), true),
+    let cases = [
+        ("store FILE", named.to_vec(), None),
+        ("store -", piped.to_vec(), Some(other.clone())),
     ];
-    for (trial, (what, mib, args, stdin)) in (0..).zip(cases) {
+    for (trial, (what, args, input)) in (0..).zip(cases) {
         let begun = Instant::now();
-        let input = stdin.then(|| file.clone());
-        let (said, note) = bounded(&floe, &config, &args, mib, input)?;
+        let (said, note) = bounded(&floe, &config, &args, STORE_MIB, input)?;
         findings
             .notes
             .push(format!("{what}, {} MiB: {note}", size >> 20));
@@ -66,7 +58,7 @@ pub(super) async fn memory(settings: &Settings, findings: &mut Findings) -> Atte
         .push(format!("read, {} MiB: {note}", size >> 20));
     let mut wrong: Vec<String> = said.err().into_iter().collect();
     if wrong.is_empty() {
-        let same = run(Command::new("cmp").arg(&file).arg(&copy));
+        let same = run(Command::new("cmp").arg(&other).arg(&copy));
         wrong.extend(same.err().map(|error| error.to_string()));
     }
     findings.trial(trial_seed(settings, 9), begun.elapsed(), wrong);
