@@ -147,7 +147,7 @@ fn decode(
     axis: Axis,
     kept: &[SliverIndex],
     outdir: &Path,
-    output: impl Write,
+    output: impl Write + Send,
 ) -> Result<(), Box<dyn Error>> {
     let layout = commitment.layout();
     let progress = Progress::new("decode", layout.length());

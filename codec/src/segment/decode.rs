@@ -56,6 +56,13 @@ pub struct DecodeBuffers {
     encode: SegmentBuffers,
 }
 
+impl DecodeBuffers {
+    /// The first `len` bytes of the segment that was decoded last.
+    pub(crate) fn decoded(&self, len: usize) -> &[u8] {
+        &self.matrix.bytes()[..len]
+    }
+}
+
 impl Codec {
     /// Decodes a segment from any k1 primary or k2 secondary slivers and checks its consistency.
     ///

@@ -1,10 +1,11 @@
-//! Writes a blob segment by segment, each only after it was decoded and found consistent.
+//! Writes a blob segment by segment, each only after it was decoded and found consistent, and while the
+//! next one is decoded.
 
 use std::io::Write;
 
 use crate::{
-    BlobId, BlobLayout, Codec, DecodeBuffers, DecodeError, SegmentIndex, SegmentMetadata,
-    VerifiedSliver,
+    BlobId, BlobLayout, Codec, DecodeBuffers, DecodeError, SegmentIndex, SegmentLayout,
+    SegmentMetadata, VerifiedSliver,
 };
 
 /// Writes the bytes of a blob from verified slivers, one segment after the other.
@@ -14,8 +15,13 @@ pub struct Decoder<W> {
     blob: BlobId,
     layout: BlobLayout,
     output: W,
+    /// The next segment to decode.
     next: u32,
     buffers: DecodeBuffers,
+    /// The segment before it, which is decoded and not written yet.
+    decoded: Option<SegmentLayout>,
+    /// What it was decoded in.
+    held: DecodeBuffers,
 }
 
 /// Why a blob was not written, or not to its end.
@@ -56,26 +62,33 @@ pub enum DecodeStreamError {
 
 impl Codec {
     /// Writes blob `blob` to `output` from the slivers pushed.
-    pub fn decoder<W: Write>(&self, blob: BlobId, layout: BlobLayout, output: W) -> Decoder<W> {
-        let buffers = DecodeBuffers::default();
+    pub fn decoder<W: Write + Send>(
+        &self,
+        blob: BlobId,
+        layout: BlobLayout,
+        output: W,
+    ) -> Decoder<W> {
         Decoder {
             codec: self.clone(),
             blob,
             layout,
             output,
             next: 0,
-            buffers,
+            buffers: DecodeBuffers::default(),
+            decoded: None,
+            held: DecodeBuffers::default(),
         }
     }
 }
 
-impl<W: Write> Decoder<W> {
+impl<W: Write + Send> Decoder<W> {
     /// The segment to push next, `None` after the last.
     pub fn next_segment(&self) -> Option<SegmentIndex> {
         (self.next < self.layout.segment_count()).then_some(SegmentIndex(self.next))
     }
 
-    /// Decodes the next segment and writes its bytes.
+    /// Decodes the next segment and writes the bytes of the one before, both at once where there are
+    /// threads for it. The last one is written by [`Self::finish`].
     pub fn push<B: AsRef<[u8]> + Sync>(
         &mut self,
         metadata: &SegmentMetadata,
@@ -92,18 +105,26 @@ impl<W: Write> Decoder<W> {
                 got_blob: *metadata.blob(),
             });
         }
-        let bytes = self
-            .codec
-            .decode_segment(metadata, slivers, &mut self.buffers)?;
-        self.output
-            .write_all(bytes)
-            .map_err(|source| DecodeStreamError::Write { segment, source })?;
+        let codec = self.codec.clone();
+        let (waiting, output) = (self.decoded.take(), &mut self.output);
+        let (held, buffers) = (&self.held, &mut self.buffers);
+        let (written, decoded) = codec.run(|| {
+            rayon::join(
+                || write(waiting, held, output),
+                || codec.decode_segment(metadata, slivers, buffers).map(drop),
+            )
+        });
+        written?;
+        decoded?;
+        self.decoded = Some(*metadata.layout());
+        std::mem::swap(&mut self.held, &mut self.buffers);
         self.next += 1;
         Ok(())
     }
 
     /// The output, if every segment was written to it.
-    pub fn finish(self) -> Result<W, DecodeStreamError> {
+    pub fn finish(mut self) -> Result<W, DecodeStreamError> {
+        write(self.decoded.take(), &self.held, &mut self.output)?;
         let (expected, written) = (self.layout.segment_count(), self.next);
         if written == expected {
             Ok(self.output)
@@ -111,4 +132,18 @@ impl<W: Write> Decoder<W> {
             Err(DecodeStreamError::Incomplete { expected, written })
         }
     }
+}
+
+fn write<W: Write>(
+    segment: Option<SegmentLayout>,
+    held: &DecodeBuffers,
+    output: &mut W,
+) -> Result<(), DecodeStreamError> {
+    let Some(layout) = segment else {
+        return Ok(());
+    };
+    let segment = layout.index();
+    output
+        .write_all(held.decoded(layout.length()))
+        .map_err(|source| DecodeStreamError::Write { segment, source })
 }

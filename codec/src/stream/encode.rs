@@ -187,6 +187,11 @@ impl<R: Read + Send> Segments<R> {
             return Ok(None);
         }
         let codec = self.codec.clone();
+        if codec.threads() == 1 {
+            // Nobody is there to read ahead; it would only take more memory.
+            let worked = codec.run(|| work(&mut batch));
+            return Ok(Some((batch, worked)));
+        }
         let (worked, ahead) = codec.run(|| rayon::join(|| work(&mut batch), || self.read_batch()));
         self.ahead = ahead;
         Ok(Some((batch, worked)))
