@@ -18,6 +18,9 @@ pub fn not_ready(node: &Node) -> Vec<NotReady> {
         Some(membership) if membership.is_member() => {}
         _ => reasons.push(NotReady::NotAMember),
     }
+    if node.storage().has_no_room() {
+        reasons.push(NotReady::DiskFull);
+    }
     if node.storage().failure().is_some() {
         reasons.push(NotReady::DiskFailed);
     }

@@ -60,6 +60,12 @@ impl Storage {
         })
     }
 
+    /// Whether slivers are refused because too little is free.
+    #[must_use]
+    pub fn has_no_room(&self) -> bool {
+        self.is_full(0)
+    }
+
     /// Whether so many bytes more would take of the space that is to stay free. A disk that does not
     /// say is found out by the write.
     pub(crate) fn is_full(&self, bytes: usize) -> bool {

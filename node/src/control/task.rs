@@ -142,13 +142,26 @@ impl Task {
     ) -> Result<(), std::convert::Infallible> {
         let (archive, book) = (self.archive(), Arc::clone(&self.control.directory.book));
         let _ = tokio::task::spawn_blocking(move || archive.load_peers(&book)).await;
+        // What it does waits for the chain and for peers, which may take longer than a node to stop.
+        token
+            .run_until_cancelled(self.work(&mut news, &mut proofs))
+            .await;
+        self.save_peers().await;
+        self.control.plane.shutdown().await;
+        Ok(())
+    }
+
+    async fn work(
+        &mut self,
+        news: &mut mpsc::Receiver<News>,
+        proofs: &mut mpsc::Receiver<InconsistencyNotice>,
+    ) {
         let mut view = self.node.watch();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stood = None;
         loop {
             tokio::select! {
-                () = token.cancelled() => break,
                 Ok(()) = view.changed() => {
                     let stands = {
                         let view = view.borrow_and_update();
@@ -165,9 +178,6 @@ impl Task {
                 _ = tick.tick() => self.look().await,
             }
         }
-        self.save_peers().await;
-        self.control.plane.shutdown().await;
-        Ok(())
     }
 
     pub(super) fn plane(&self) -> &ControlPlane {

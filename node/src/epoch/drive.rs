@@ -33,31 +33,8 @@ pub(crate) async fn drive(
 ) -> Result<(), std::convert::Infallible> {
     let driver = Driver { node, read, write };
     let mut view = driver.node.watch();
-    while !token.is_cancelled() {
-        let pause = match driver.look().await {
-            Ok(EpochPlan::Take(operation)) => {
-                driver.take(*operation).await;
-                PAUSE
-            }
-            Ok(EpochPlan::Attest) => {
-                if let Err(error) = driver.attest(driver.node.view().epoch).await {
-                    tracing::debug!(error = with_causes(&error), "cannot attest yet");
-                }
-                PAUSE
-            }
-            Ok(EpochPlan::Wait(due)) => {
-                let now = driver.node.view().time;
-                Duration::from_millis(due.as_ms().saturating_sub(now.as_ms())).max(PAUSE)
-            }
-            Ok(EpochPlan::Idle) => LOOK_AGAIN,
-            Err(error) => {
-                tracing::debug!(
-                    error = with_causes(&*error),
-                    "the epoch cannot be looked at"
-                );
-                LOOK_AGAIN
-            }
-        };
+    // A step waits for the chain, which may be away for longer than a node takes to stop.
+    while let Some(pause) = token.run_until_cancelled(driver.step()).await {
         let started = driver.node.view().epoch;
         let until = Instant::now() + pause.min(LOOK_AGAIN);
         tokio::select! {
@@ -79,6 +56,32 @@ struct Driver {
 type LookError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Driver {
+    /// Looks, does what is to be done, and says when to look again.
+    async fn step(&self) -> Duration {
+        match self.look().await {
+            Ok(EpochPlan::Take(operation)) => {
+                self.take(*operation).await;
+                PAUSE
+            }
+            Ok(EpochPlan::Attest) => {
+                if let Err(error) = self.attest(self.node.view().epoch).await {
+                    tracing::debug!(error = with_causes(&error), "cannot attest yet");
+                }
+                PAUSE
+            }
+            Ok(EpochPlan::Wait(due)) => {
+                let now = self.node.view().time;
+                Duration::from_millis(due.as_ms().saturating_sub(now.as_ms())).max(PAUSE)
+            }
+            Ok(EpochPlan::Idle) => LOOK_AGAIN,
+            Err(error) => {
+                let error = with_causes(&*error);
+                tracing::debug!(error, "the epoch cannot be looked at");
+                LOOK_AGAIN
+            }
+        }
+    }
+
     async fn look(&self) -> Result<EpochPlan, LookError> {
         let view = self.node.view();
         if view.alarm.is_some() || view.time == ChainTime::default() {

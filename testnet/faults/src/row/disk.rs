@@ -188,6 +188,14 @@ pub(super) async fn full(settings: &Settings, findings: &mut Findings) -> Attemp
         findings.reads.add(reads);
         findings.writes.add(writes);
         for &node in &victims {
+            if stage
+                .world
+                .status(node)
+                .await
+                .is_none_or(|status| status.ready)
+            {
+                wrong.push(format!("node {node} does not say that its disk is full"));
+            }
             fs::remove_file(ballast_path(&stage.world, node))?;
         }
         let begun = Instant::now();
