@@ -82,6 +82,14 @@ struct Wish {
     pause: Option<Duration>,
 }
 
+/// Not everything wished for came.
+struct Short {
+    /// Who failed, and why.
+    failures: Vec<(String, String)>,
+    /// When the last bytes came, or asking began.
+    last: Instant,
+}
+
 impl SegmentReader {
     /// The bytes of a segment, or of the part asked for.
     pub(super) async fn read(&self, read: &SegmentRead) -> Result<Bytes, ReadError> {
@@ -199,7 +207,10 @@ impl SegmentReader {
     /// The whole segment: decoded, encoded again, compared.
     async fn whole(&self, metadata: &Arc<SegmentMetadata>) -> Result<Bytes, ReadError> {
         let need = usize::from(metadata.layout().shards().source_slivers().primary);
-        let mut begun = Instant::now();
+        // Whoever gets nothing new for as long as the patience lasts is told so, in whatever round that is.
+        let patience = self.tools.patience.read;
+        let mut since = Instant::now();
+        let mut failures = Vec::new();
         let mut raw = Raw::new();
         loop {
             let network = self.tools.source.network().await?;
@@ -207,7 +218,7 @@ impl SegmentReader {
             let wish = Wish {
                 piece: Piece::Row,
                 need: need.saturating_sub(had.len()),
-                pause: None,
+                pause: Some(patience.saturating_sub(since.elapsed())),
             };
             let wanted = |index| !had.contains(&index);
             let collected = self.collect(&network, metadata, wish, wanted, &mut raw);
@@ -217,17 +228,23 @@ impl SegmentReader {
                         return Ok(bytes);
                     }
                 }
-                Err(_) if raw.len() > had.len() => begun = Instant::now(),
-                Err(failures) if begun.elapsed() > self.tools.patience.read => {
-                    return Err(ReadError::Unavailable {
-                        blob: self.blob,
-                        segment: metadata.segment(),
-                        here: raw.len(),
-                        need,
-                        failures,
-                    });
-                }
-                Err(_) => {
+                Err(short) => {
+                    if raw.len() > had.len() {
+                        since = short.last;
+                    }
+                    // A round that ends before anybody was asked in vain has nothing to tell.
+                    if !short.failures.is_empty() {
+                        failures = short.failures;
+                    }
+                    if since.elapsed() + PAUSE >= patience {
+                        return Err(ReadError::Unavailable {
+                            blob: self.blob,
+                            segment: metadata.segment(),
+                            here: raw.len(),
+                            need,
+                            failures,
+                        });
+                    }
                     sleep(PAUSE).await;
                     self.tools.source.refresh().await?;
                 }
@@ -244,7 +261,7 @@ impl SegmentReader {
         wish: Wish,
         wanted: impl Fn(SliverIndex) -> bool,
         raw: &mut Raw,
-    ) -> Result<(), Vec<(String, String)>> {
+    ) -> Result<(), Short> {
         let (to, mut arrivals) = mpsc::channel(ARRIVALS);
         let mut requests: BTreeMap<SourceIndex, JoinSet<()>> = BTreeMap::new();
         let mut failures = Vec::new();
@@ -276,7 +293,10 @@ impl SegmentReader {
                         requests.remove(&source);
                     }
                     Output::Done => return Ok(()),
-                    Output::Impossible { .. } => return Err(failures),
+                    Output::Impossible { .. } => {
+                        let last = pulses.last();
+                        return Err(Short { failures, last });
+                    }
                 }
             }
             let given_up = wish.pause.map(|pause| pulses.last() + pause);
@@ -289,7 +309,8 @@ impl SegmentReader {
             pulses.look(now);
             let stalled = |pause| now.duration_since(pulses.last()) >= pause;
             if arrival.is_none() && wish.pause.is_some_and(stalled) {
-                return Err(failures);
+                let last = pulses.last();
+                return Err(Short { failures, last });
             }
             let input = match arrival {
                 Some(Arrival::Begun(from, received)) => {

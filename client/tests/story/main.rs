@@ -205,6 +205,26 @@ async fn nodes_that_fell_silent_are_not_waited_for_again_and_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn too_few_slivers_are_told_when_patience_ends_and_not_when_requests_do() {
+    let world = World::new(10).await;
+    let stored = world.store(sample(500_000)).await.unwrap();
+    world.set_fault(0..7, Fault::Silent);
+    let begun = std::time::Instant::now();
+    let error = world.read(stored.blob, ByteRange::All).await.unwrap_err();
+    let too_few = matches!(
+        &error,
+        ReadError::Unavailable {
+            here: 3,
+            need: 4,
+            ..
+        }
+    );
+    assert!(too_few, "{error}");
+    // A request to a silent node alone may take 10 s; these readers' patience is 2 s.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn forged_confirmations_count_for_nothing() {
     let world = World::new(10).await;
     world.set_fault(0..3, Fault::ForgedConfirmation);
