@@ -221,7 +221,7 @@ async fn too_few_slivers_are_told_when_patience_ends_and_not_when_requests_do() 
     );
     assert!(too_few, "{error}");
     // A request to a silent node alone may take 10 s; these readers' patience is 2 s.
-    assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+    assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
 #[tokio::test(flavor = "multi_thread")]
