@@ -14,7 +14,14 @@ use crate::{client::CallError, identity::PeerId, wire::Status};
 /// Statistics of every peer asked so far, at most [`Self::MAX_PEERS`].
 #[derive(Debug, Default)]
 pub struct PeerBook {
-    peers: Mutex<HashMap<PeerId, PeerStats>>,
+    book: Mutex<Book>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    peers: HashMap<PeerId, PeerStats>,
+    /// Answers of all peers together.
+    anybody: PeerStats,
 }
 
 /// What is known of one peer.
@@ -32,6 +39,8 @@ pub struct PeerStats {
     pub failures_in_a_row: u32,
     /// Until when the peer is left alone unless nobody else has what is wanted.
     pub quarantined_until: Option<Instant>,
+    /// The answer time assumed before the first answer: that of the others, or little.
+    pub assumed: Duration,
     used: Option<Instant>,
 }
 
@@ -44,6 +53,7 @@ impl Default for PeerStats {
             failing: 0.0,
             failures_in_a_row: 0,
             quarantined_until: None,
+            assumed: Self::ASSUMED_RESPONSE,
             used: None,
         }
     }
@@ -60,8 +70,10 @@ impl PeerStats {
     const MEASURABLE: u64 = 64 << 10;
     /// What a peer never measured is assumed to give, in bytes a second.
     const ASSUMED_THROUGHPUT: u64 = 10 << 20;
-    /// The answer time assumed before the first answer.
+    /// The least answer time assumed before the first answer.
     const ASSUMED_RESPONSE: Duration = Duration::from_millis(100);
+    /// What a first answer may need besides: the connection is not there yet.
+    const FIRST_ANSWER: Duration = Duration::from_millis(300);
 
     /// Whether the peer is left alone at `now`.
     #[must_use]
@@ -74,7 +86,7 @@ impl PeerStats {
     pub fn late_after(&self) -> Duration {
         match self.response {
             Some(response) => response + 4 * self.deviation.max(response / 8),
-            None => 5 * Self::ASSUMED_RESPONSE,
+            None => 2 * self.assumed + Self::FIRST_ANSWER,
         }
     }
 
@@ -83,7 +95,7 @@ impl PeerStats {
     pub fn expected(&self, bytes: u64) -> Duration {
         let throughput = self.throughput.unwrap_or(Self::ASSUMED_THROUGHPUT).max(1);
         let transfer = Duration::from_micros(bytes.saturating_mul(1_000_000) / throughput);
-        self.response.unwrap_or(Self::ASSUMED_RESPONSE) + transfer
+        self.response.unwrap_or(self.assumed) + transfer
     }
 
     fn succeeded(&mut self) {
@@ -134,7 +146,10 @@ impl PeerBook {
     /// What is known of `peer`.
     #[must_use]
     pub fn get(&self, peer: &PeerId) -> PeerStats {
-        self.lock().get(peer).copied().unwrap_or_default()
+        let book = self.lock();
+        let mut stats = book.peers.get(peer).copied().unwrap_or_default();
+        stats.assumed = stats.assumed.max(book.anybody.response.unwrap_or_default());
+        stats
     }
 
     /// The head of an answer came. After an upload its time says nothing about the peer's answers.
@@ -145,10 +160,13 @@ impl PeerBook {
                 stats.answered(took);
             }
         });
+        if uploaded == 0 {
+            self.lock().anybody.answered(took);
+        }
     }
 
     pub(crate) fn transferred(&self, peer: &PeerId, bytes: u64, took: Duration) {
-        if let Some(stats) = self.lock().get_mut(peer) {
+        if let Some(stats) = self.lock().peers.get_mut(peer) {
             stats.transferred(bytes, took);
         }
     }
@@ -167,7 +185,7 @@ impl PeerBook {
     }
 
     fn update(&self, peer: &PeerId, now: Instant, change: impl FnOnce(&mut PeerStats)) {
-        let mut peers = self.lock();
+        let peers = &mut self.lock().peers;
         if peers.len() >= Self::MAX_PEERS && !peers.contains_key(peer) {
             let oldest = peers
                 .iter()
@@ -180,9 +198,9 @@ impl PeerBook {
         change(stats);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<PeerId, PeerStats>> {
+    fn lock(&self) -> MutexGuard<'_, Book> {
         // No code under this lock panics, so a poisoned one still guards whole data.
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -230,6 +248,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn far_away_from_everybody_strangers_are_given_more_time() {
+        let book = PeerBook::default();
+        assert_eq!(book.get(&peer(2)).late_after(), 500 * MS);
+        book.answered(&peer(1), 0, 2 * MS, Instant::now());
+        assert_eq!(book.get(&peer(2)).late_after(), 500 * MS);
+        for _ in 0..100 {
+            book.answered(&peer(1), 0, 1000 * MS, Instant::now());
+        }
+        let stranger = book.get(&peer(2));
+        assert!(stranger.late_after() > 2000 * MS && stranger.late_after() < 3000 * MS);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn repeated_failures_quarantine_longer_and_an_answer_ends_it() {
         let (book, peer) = (PeerBook::default(), peer(1));
         let fail = || book.failed(&peer, &CallError::Deadline, Instant::now());
@@ -259,6 +290,6 @@ mod tests {
             let at = now + MS * u32::try_from(i).unwrap();
             book.answered(&PeerId::random(), 0, MS, at);
         }
-        assert_eq!(book.lock().len(), PeerBook::MAX_PEERS);
+        assert_eq!(book.lock().peers.len(), PeerBook::MAX_PEERS);
     }
 }

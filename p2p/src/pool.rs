@@ -43,13 +43,28 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct Slot {
     /// Held by whoever dials; the others wait and find the connection, or why there is none.
-    dialing: tokio::sync::Mutex<Option<Failure>>,
+    dialing: Arc<tokio::sync::Mutex<Option<Failure>>>,
     chosen: Mutex<Option<Chosen>>,
 }
 
+/// The last dial, if it failed.
 struct Failure {
+    begun: Instant,
     at: Instant,
+    in_a_row: u32,
+    to: PeerAddress,
     error: DialError,
+}
+
+impl Failure {
+    /// Whether a dial that `asked` for the same now would fail in the same way: it waited for this
+    /// one, or the last ones failed and too little time went by.
+    fn holds(&self, asked: Instant, to: &PeerAddress) -> bool {
+        self.at > asked
+            || (self.in_a_row >= Pool::FAILURES
+                && self.to == *to
+                && self.begun.elapsed() < Pool::SPACING)
+    }
 }
 
 #[derive(Clone)]
@@ -61,6 +76,11 @@ struct Chosen {
 impl Pool {
     /// Dials under way at once.
     const DIALS: usize = 64;
+    /// Failed dials in a row after which there is time between dials.
+    const FAILURES: u32 = 2;
+    /// From the beginning of one dial of a peer that does not answer to the next: a network that is
+    /// bad enough without must not be filled with dials.
+    const SPACING: Duration = Duration::from_secs(7);
     /// Two connections are taken for a simultaneous dial if they came this close together.
     const SIMULTANEOUS: Duration = Duration::from_secs(5);
     /// How long a connection that lost against another one lives on for its requests.
@@ -86,9 +106,10 @@ impl Pool {
         )
     }
 
-    /// The connection to a peer, and whether it was there already.
+    /// The connection to a peer, and whether it was there already. A dial goes on when whoever asked
+    /// does not wait for it any more: where answers take long, nobody would ever be reached.
     pub(crate) async fn connect(
-        &self,
+        self: &Arc<Self>,
         to: &PeerAddress,
     ) -> Result<(Arc<dyn Connection>, bool), DialError> {
         let slot = self.slot(to.peer);
@@ -96,26 +117,29 @@ impl Pool {
             return Ok((connection, true));
         }
         let asked = Instant::now();
-        let mut dialing = slot.dialing.lock().await;
+        let mut last = Arc::clone(&slot.dialing).lock_owned().await;
         if let Some(connection) = slot.live() {
             return Ok((connection, true));
         }
-        // A dial that failed while this one waited its turn would fail again.
-        if let Some(failure) = dialing.as_ref().filter(|failure| failure.at > asked) {
+        if let Some(failure) = last.as_ref().filter(|failure| failure.holds(asked, to)) {
             return Err(failure.error.clone());
         }
-        let _permit = self.dials.acquire().await.map_err(|_| DialError::Closed)?;
-        match self.dial(to).await {
-            Ok(connection) => Ok((self.add(connection), false)),
-            Err(error) => {
-                let at = Instant::now();
-                *dialing = Some(Failure {
-                    at,
-                    error: error.clone(),
-                });
-                Err(error)
-            }
-        }
+        let (pool, to) = (Arc::clone(self), to.clone());
+        let dial = tokio::spawn(async move {
+            let _permit = pool.dials.acquire().await.map_err(|_| DialError::Closed)?;
+            let begun = Instant::now();
+            let dialed = pool.dial(&to).await;
+            *last = dialed.as_ref().err().map(|error| Failure {
+                begun,
+                at: Instant::now(),
+                in_a_row: last.as_ref().map_or(0, |last| last.in_a_row) + 1,
+                to,
+                error: error.clone(),
+            });
+            Ok((pool.add(dialed?), false))
+        });
+        // It is cancelled only with the whole runtime.
+        dial.await.unwrap_or(Err(DialError::Closed))
     }
 
     /// Dials where the peer should be, and once more where it is found if that is elsewhere.

@@ -4,22 +4,29 @@
 
 mod world;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use floe_p2p::{
     Item, ItemSize,
     address::PeerAddress,
-    client::{CallError, CallOptions},
-    identity::Identity,
+    client::{CallError, CallOptions, DataClient},
+    identity::{Identity, PeerId},
     plane::DataPlane,
     server::ServerSettings,
     transport::{
-        DataTransport, DialError, StreamError,
+        Connection, DataTransport, DialError, StreamError,
         fallback::Fallback,
-        sim::{LinkProfile, SimNetwork},
+        sim::{LinkProfile, SimNetwork, SimTransport},
     },
-    wire::{Head, Request, RequestHead, ResetCode, ResponseHead, Status, TrafficClass},
+    wire::{CloseCode, Head, Request, RequestHead, ResetCode, ResponseHead, Status, TrafficClass},
 };
+use futures::future::BoxFuture;
 use tokio::time::Instant;
 use world::{
     METADATA, MemoryService, Pair, SLIVER, anonymous, content, get_sliver, keys, options,
@@ -348,6 +355,76 @@ async fn callers_of_a_dead_peer_share_one_dial() {
         "{:?}",
         start.elapsed()
     );
+}
+
+/// Counts dials.
+struct Counted(SimTransport, Arc<AtomicUsize>);
+
+impl DataTransport for Counted {
+    fn local_peer(&self) -> PeerId {
+        self.0.local_peer()
+    }
+
+    fn dial<'a>(
+        &'a self,
+        to: &'a PeerAddress,
+    ) -> BoxFuture<'a, Result<Arc<dyn Connection>, DialError>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.dial(to)
+    }
+
+    fn accept(&self) -> BoxFuture<'_, Option<Arc<dyn Connection>>> {
+        self.0.accept()
+    }
+
+    fn close(&self, code: CloseCode) {
+        self.0.close(code);
+    }
+
+    fn closed(&self) -> BoxFuture<'_, ()> {
+        self.0.closed()
+    }
+}
+
+/// A client of `sim` whose dials are counted.
+fn counted(sim: &Sim) -> (DataClient, Arc<AtomicUsize>) {
+    let dials = Arc::default();
+    let transport = sim.network.join(Identity::from_seed([4; 32]).peer_id());
+    let plane = DataPlane::client_only(Arc::new(Counted(transport, Arc::clone(&dials))));
+    (plane.client().clone(), dials)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dial_outlives_whoever_asked_for_it() {
+    let sim = sim(1);
+    sim.network.set_default(LinkProfile {
+        latency: Duration::from_millis(500),
+        ..LinkProfile::LAN
+    });
+    let (client, dials) = counted(&sim);
+    let options = options();
+    // Others answer first: what was asked here is not needed any more.
+    for _ in 0..4 {
+        let call = client.health(&sim.pair.to, &options);
+        let given_up = tokio::time::timeout(Duration::from_millis(300), call).await;
+        assert!(given_up.is_err());
+    }
+    client.health(&sim.pair.to, &options).await.unwrap();
+    assert_eq!(dials.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_answer_is_dialled_now_and_then() {
+    let sim = sim(1);
+    sim.network.crash(sim.pair.to.peer);
+    let (client, dials) = counted(&sim);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(60) {
+        client.health(&sim.pair.to, &options()).await.unwrap_err();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let dials = dials.load(Ordering::Relaxed);
+    assert!((5..=10).contains(&dials), "{dials} in a minute");
 }
 
 #[tokio::test(start_paused = true)]
