@@ -24,6 +24,17 @@ const MOMENT: Duration = Duration::from_millis(50);
 /// Longest time a node may send the caller away for at once.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// How long a node that fails so may go on doing it, of the patience with nodes that do not answer at
+/// all: one that follows the chain over a bad line is some way behind, and will be there.
+pub(crate) fn patience(error: &CallError, patience: Duration) -> Duration {
+    match error {
+        CallError::Refused(refusal) if matches!(refusal.status, Status::NotRegistered { .. }) => {
+            2 * patience
+        }
+        _ => patience,
+    }
+}
+
 /// Judges a failed call made in `epoch`.
 pub(crate) fn judge(error: &CallError, epoch: Epoch) -> Verdict {
     let refusal = match error {
@@ -64,6 +75,15 @@ mod tests {
     use floe_p2p::wire::Refusal;
 
     use super::*;
+
+    #[test]
+    fn a_node_that_is_behind_the_chain_is_waited_for_longer() {
+        let second = Duration::from_secs(1);
+        let cursor = floe_chain::event::EventCursor::START;
+        let behind = Refusal::from(Status::NotRegistered { cursor });
+        assert_eq!(patience(&behind.into(), second), 2 * second);
+        assert_eq!(patience(&CallError::Deadline, second), second);
+    }
 
     #[test]
     fn only_a_later_epoch_sends_the_caller_to_the_chain() {

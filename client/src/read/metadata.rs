@@ -45,7 +45,8 @@ struct Words {
 
 /// Nodes asked at first.
 const FIRST: usize = 2;
-/// When the next node is asked although the ones before may still answer.
+/// When the next node is asked although the ones before may still answer, at the earliest: not before
+/// one of those is late by what is known of it.
 const HEDGE: Duration = Duration::from_millis(300);
 
 /// Asks nodes in order of preference until one gives metadata that verify.
@@ -75,7 +76,7 @@ pub(super) async fn find(
         .take(FIRST)
         .for_each(|member| asks.ask(member));
     loop {
-        let answer = match timeout(HEDGE, asks.tasks.join_next()).await {
+        let answer = match timeout(asks.patience(), asks.tasks.join_next()).await {
             Ok(Some(Ok(answer))) => answer,
             Ok(Some(Err(panicked))) => return Err(ReadError::Task(panicked.to_string())),
             Ok(None) => return Err(words.conclude(network, blob, segment)),
@@ -84,10 +85,10 @@ pub(super) async fn find(
                 continue;
             }
         };
-        asks.waiting.remove(&answer.0);
+        let asked = asks.waiting.remove(&answer.0);
         match answer {
             (_, Word::Found(metadata)) => {
-                asks.blame_late();
+                asks.blame_late(asked.map(|asked| asked.elapsed()).unwrap_or_default());
                 return Ok(*metadata);
             }
             (member, word) => {
@@ -122,11 +123,25 @@ impl Asks<'_> {
             .spawn(async move { (member, one(&peers, &network, member, blob, segment).await) });
     }
 
-    /// Remembers who did not answer in time, so that others are asked first next time.
-    fn blame_late(&self) {
+    /// How long to wait before one more is asked.
+    fn patience(&self) -> Duration {
+        let waiting = self.waiting.keys().map(|member| self.late_after(*member));
+        waiting.min().unwrap_or(HEDGE)
+    }
+
+    fn late_after(&self, member: MemberIndex) -> Duration {
+        let stats = self.peers.peers().get(&self.network.address(member).peer);
+        // Of those nobody knows the first may well be dead.
+        let known = stats.response.map(|_| stats.late_after());
+        known.unwrap_or_default().max(HEDGE)
+    }
+
+    /// Remembers who did not answer in time, so that others are asked first next time: in the time it
+    /// takes that node as a rule, and not if the one that answered took nearly as long.
+    fn blame_late(&self, took: Duration) {
         let now = Instant::now();
         for (member, since) in &self.waiting {
-            if now.duration_since(*since) >= HEDGE {
+            if now.duration_since(*since) >= self.late_after(*member).max(2 * took) {
                 let peer = &self.network.address(*member).peer;
                 self.peers.peers().late(peer, now);
             }

@@ -104,15 +104,17 @@ impl Retrieval {
         listener: Listener,
     ) -> Result<Reader, ReadError> {
         listener.on(Event::Phase { phase: Phase::Read });
-        let reader = SegmentReader {
+        let mut reader = SegmentReader {
             tools: self,
             blob,
             listener: Arc::clone(&listener),
+            first: None,
             liars: Arc::default(),
             idle: Arc::default(),
         };
         let first = reader.metadata(SegmentIndex(0)).await?;
         let plan = ReadPlan::new(blob, *first.blob_layout(), range)?;
+        reader.first = Some(first);
         let (send, chunks) = mpsc::channel(1);
         let mut task = JoinSet::new();
         let job = Job {

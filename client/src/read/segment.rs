@@ -44,7 +44,8 @@ use crate::{
 
 /// Between two rounds over all nodes.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long rows of a part of a segment are waited for while nothing comes, before they are rebuilt.
+/// How long rows of a part of a segment are waited for while nothing comes, before they are rebuilt, at
+/// least: longer where answers of the nearest node take longer.
 const ROWS_PAUSE: Duration = Duration::from_millis(500);
 /// Rows rebuilt at once.
 const REBUILDS: usize = 4;
@@ -57,6 +58,8 @@ pub(super) struct SegmentReader {
     pub(super) tools: Retrieval,
     pub(super) blob: BlobId,
     pub(super) listener: Listener,
+    /// Metadata of the first segment, once they were fetched to learn the size of the blob.
+    pub(super) first: Option<Arc<SegmentMetadata>>,
     /// Nodes that sent other bytes than the committed ones.
     pub(super) liars: Arc<Mutex<BTreeSet<NodeId>>>,
     pub(super) idle: Arc<Mutex<Vec<Memory>>>,
@@ -94,7 +97,7 @@ impl SegmentReader {
     /// The bytes of a segment, or of the part asked for.
     pub(super) async fn read(&self, read: &SegmentRead) -> Result<Bytes, ReadError> {
         let index = read.layout.index();
-        let metadata = Arc::new(self.metadata(index).await?);
+        let metadata = self.metadata(index).await?;
         if let Part::Rows(rows) = &read.part
             && let Some(bytes) = self.rows(&metadata, rows.clone()).await?
         {
@@ -106,7 +109,13 @@ impl SegmentReader {
     }
 
     /// Metadata of a segment from whoever has them.
-    pub(super) async fn metadata(&self, index: SegmentIndex) -> Result<SegmentMetadata, ReadError> {
+    pub(super) async fn metadata(
+        &self,
+        index: SegmentIndex,
+    ) -> Result<Arc<SegmentMetadata>, ReadError> {
+        if let Some(first) = self.first.as_ref().filter(|first| first.segment() == index) {
+            return Ok(Arc::clone(first));
+        }
         let begun = Instant::now();
         loop {
             let network = self.tools.source.network().await?;
@@ -118,7 +127,7 @@ impl SegmentReader {
                     sleep(PAUSE).await;
                     self.tools.source.refresh().await?;
                 }
-                done => return done,
+                done => return done.map(Arc::new),
             }
         }
     }
@@ -133,11 +142,12 @@ impl SegmentReader {
         let mut raw = Raw::new();
         let wanted = |index: SliverIndex| rows.contains(&index.get());
         let bytes = (rows.len() * metadata.layout().sliver_size(Axis::Primary)) as u64;
-        let time = ROWS_PAUSE + Duration::from_millis(2 * 1000 * bytes / SLOWEST);
+        let pause = self.rows_pause(&network);
+        let time = pause + Duration::from_millis(2 * 1000 * bytes / SLOWEST);
         let wish = Wish {
             piece: Piece::Row,
             need: rows.len(),
-            pause: Some(ROWS_PAUSE),
+            pause: Some(pause),
         };
         let collect = self.collect(&network, metadata, wish, wanted, &mut raw);
         // Whatever has not come by then is missing.
@@ -168,6 +178,12 @@ impl SegmentReader {
         }
         let rows: Vec<Bytes> = found.into_values().collect();
         Ok(Some(rows.concat().into()))
+    }
+
+    fn rows_pause(&self, network: &Network) -> Duration {
+        let addresses = network.addresses.iter();
+        let late = addresses.map(|to| self.tools.peers.peers().get(&to.peer).late_after());
+        late.min().unwrap_or_default().max(ROWS_PAUSE)
     }
 
     /// A row from symbols of columns, verified; none if too few come or one of them is wrong.

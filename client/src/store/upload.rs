@@ -45,7 +45,7 @@ use super::{
 use crate::{
     link::Link,
     network::Network,
-    verdict::{Verdict, judge},
+    verdict::{Verdict, judge, patience},
 };
 
 /// How a node ended its part of a pass.
@@ -396,7 +396,7 @@ impl Sender {
         match judge(&error, self.cargo.network.epoch()) {
             Verdict::Epoch(epoch) => Err(NodeEnd::Epoch(epoch)),
             Verdict::GiveUp => Err(NodeEnd::Failed(error)),
-            Verdict::Retry(_) if since.elapsed() > self.cargo.patience => {
+            Verdict::Retry(_) if since.elapsed() > patience(&error, self.cargo.patience) => {
                 Err(NodeEnd::Failed(error))
             }
             Verdict::Retry(pause) => {

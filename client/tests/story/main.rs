@@ -204,6 +204,21 @@ async fn nodes_that_fell_silent_are_not_waited_for_again_and_again() {
     }
 }
 
+/// On one thread, so that nothing happens between the beginning of the read and the loss.
+#[tokio::test]
+async fn metadata_of_the_first_segment_are_asked_for_once() {
+    let world = World::new(10).await;
+    let bytes = sample(300_000);
+    let blob = world.store(bytes.clone()).await.unwrap().blob;
+    let client = world.client();
+    let reader = client.read(blob, ByteRange::All, world.listener()).await;
+    for node in &world.nodes {
+        node.node.state().metadata.clear();
+    }
+    let mut reader = reader.unwrap();
+    assert!(reader.next().await.unwrap().unwrap() == bytes);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn too_few_slivers_are_told_when_patience_ends_and_not_when_requests_do() {
     let world = World::new(10).await;
