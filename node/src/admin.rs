@@ -49,11 +49,20 @@ pub struct Status {
     reasons: Vec<Reason>,
     epoch: u32,
     cursor: String,
+    ledger: LedgerStatus,
     alarm: Option<String>,
     peers: Option<PeerCounts>,
     scrub: ScrubProgress,
     heal: HealProgress,
     shards: Vec<ShardStatus>,
+}
+
+/// What the node knows of all blobs: two nodes with one `numbered` and different digests computed
+/// different ledgers from the same events.
+#[derive(Debug, Serialize)]
+struct LedgerStatus {
+    numbered: u64,
+    digest: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -168,6 +177,7 @@ fn status_of(node: &Node) -> Result<Status, floe_storage::IndexError> {
         });
     }
     let reasons = reasons(node);
+    let ledger = node.storage().position()?;
     Ok(Status {
         version: 1,
         node: node.id().to_string(),
@@ -178,6 +188,10 @@ fn status_of(node: &Node) -> Result<Status, floe_storage::IndexError> {
         reasons,
         epoch: view.epoch.get(),
         cursor: view.cursor.to_string(),
+        ledger: LedgerStatus {
+            numbered: ledger.next_seq.get(),
+            digest: ledger.digest.to_string(),
+        },
         alarm: view.alarm.map(|alarm| alarm.to_string()),
         peers: None,
         scrub: node.scrub(),

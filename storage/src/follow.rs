@@ -6,7 +6,7 @@ use floe_codec::{BlobId, BlobLayout, Encoding};
 use crate::{
     engine::StoreFailed,
     inventory::BlobSeq,
-    ledger::{Applied, EventBatch, LedgerError, Stop, apply},
+    ledger::{Applied, EventBatch, LedgerError, RunDigest, Stop, apply},
     store::Storage,
     table::{IndexError, boundary::Boundary, registration::Registration},
     writer::{Busy, Pending},
@@ -57,6 +57,8 @@ pub struct LedgerPosition {
     pub epoch: Epoch,
     /// The number the next blob to become live gets.
     pub next_seq: BlobSeq,
+    /// The sum of the digests of all runs: equal on all nodes that saw the same events.
+    pub digest: RunDigest,
 }
 
 impl Storage {
@@ -73,11 +75,15 @@ impl Storage {
 
     /// Where the ledger stands.
     pub fn position(&self) -> Result<LedgerPosition, IndexError> {
-        let row = self.snapshot()?.ledger()?.get(&())?.unwrap_or_default();
+        let snapshot = self.snapshot()?;
+        let row = snapshot.ledger()?.get(&())?.unwrap_or_default();
+        let runs = snapshot.digests()?.page(None, usize::MAX, |_| true)?;
+        let runs = runs.into_iter().map(|(_, digest)| digest);
         Ok(LedgerPosition {
             cursor: row.cursor,
             epoch: row.epoch,
             next_seq: row.next_seq,
+            digest: runs.fold(RunDigest::default(), RunDigest::plus),
         })
     }
 
