@@ -6,8 +6,8 @@
 #   --json       one line of JSON for each row
 #   --keep       keep the networks' folders and say where they are
 #   --no-build   use the binaries that are there
-# Rows: F02 to F16, F21, F22, F28, hostile, resume, memory. Power cuts, full disks, failing system calls
-# and memory limits need root on Linux; rows that cannot be run are SKIPPED, which is not passed.
+# Rows: F02 to F22, F28, hostile, resume, memory. Power cuts, full disks, failing system calls, memory
+# limits and bad networks need root on Linux; rows that cannot be run are SKIPPED, which is not passed.
 
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"

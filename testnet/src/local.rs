@@ -59,6 +59,14 @@ pub struct LocalSettings {
     pub port_base: u16,
     /// Length of an epoch in milliseconds.
     pub epoch_ms: u64,
+    /// Where node I is, if not on this host like all others; its operator's door is local to it.
+    pub hosts: Vec<Ipv4Addr>,
+}
+
+impl LocalSettings {
+    fn host(&self, node: usize) -> Ipv4Addr {
+        self.hosts.get(node).copied().unwrap_or(Ipv4Addr::LOCALHOST)
+    }
 }
 
 /// `network.json`: every part of a local network and its ports.
@@ -173,12 +181,10 @@ pub async fn create(settings: &LocalSettings) -> Result<NetworkFile, LocalError>
     faucet::request(&devnet.faucet, deployer_wallet.address()).await?;
     let deployment = deploy(&target, &deployer_wallet, &packages, &plan).await?;
     fund_client(settings, &devnet, &deployment.config, deployer).await?;
-    let first: Vec<_> = keys
-        .iter()
-        .zip(&ports)
-        .take(1)
-        .map(|(keys, ports)| bootstrap_of(keys, *ports))
-        .collect();
+    let bootstraps = keys.iter().zip(&ports).enumerate();
+    let bootstraps =
+        bootstraps.map(|(node, (keys, ports))| bootstrap_of(keys, settings.host(node), *ports));
+    let first: Vec<_> = bootstraps.clone().take(1).collect();
     for (index, (keys, node)) in keys.iter().zip(&deployment.nodes).enumerate() {
         // The first node begins with nobody, all others with the first.
         let bootstrap = if index == 0 { &[][..] } else { &first };
@@ -193,8 +199,7 @@ pub async fn create(settings: &LocalSettings) -> Result<NetworkFile, LocalError>
         )?;
     }
     drive_to(&deployment, &plan, floe_chain::epoch::Epoch::FIRST).await?;
-    let bootstraps = keys.iter().zip(&ports).take(LIGHT_BOOTSTRAPS);
-    let bootstraps = bootstraps.map(|(keys, ports)| bootstrap_of(keys, *ports));
+    let bootstraps = bootstraps.take(LIGHT_BOOTSTRAPS);
     let anchor = light_anchor(&deployment.config, bootstraps.collect()).await?;
     write(&settings.dir.join("light.toml"), &anchor.to_text())?;
 
@@ -248,8 +253,8 @@ impl NodeKeys {
 }
 
 /// Where a node's control plane answers.
-fn bootstrap_of(keys: &NodeKeys, ports: NodePorts) -> Bootstrap {
-    let address = format!("/ip4/127.0.0.1/udp/{}/quic-v1", ports.control);
+fn bootstrap_of(keys: &NodeKeys, host: Ipv4Addr, ports: NodePorts) -> Bootstrap {
+    let address = format!("/ip4/{host}/udp/{}/quic-v1", ports.control);
     Bootstrap {
         peer: Identity::from_seed(keys.identity).peer_id(),
         address: address.parse().expect("an address with a host"),
@@ -270,7 +275,7 @@ fn plan(settings: &LocalSettings, keys: &[NodeKeys], ports: &[NodePorts]) -> Pla
         .enumerate()
         .map(|(index, (keys, ports))| NodePlan {
             name: format!("node-{index}"),
-            addresses: vec![format!("127.0.0.1:{}", ports.data)],
+            addresses: vec![format!("{}:{}", settings.host(index), ports.data)],
             identity: IdentitySecretKey::from_seed(&keys.identity),
             protocol: BlsSecretKey::from_seed(&keys.protocol),
             wallet: Wallet::from_seed(keys.wallet),
@@ -370,7 +375,7 @@ fn write_node(
         &dir.join("wallet.key"),
         &Wallet::from_seed(keys.wallet).to_line(),
     )?;
-    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let here = |port| SocketAddr::from((settings.host(index), port));
     let config = NodeConfig {
         data_dir: "data".into(),
         chain: ChainConfig {
@@ -382,13 +387,13 @@ fn write_node(
         },
         keys: KeyPaths::default(),
         network: floe_node::config::NetworkConfig {
-            listen: local(ports.data),
-            control: local(ports.control),
+            listen: here(ports.data),
+            control: here(ports.control),
             public: Vec::new(),
             bootstrap: bootstrap.iter().map(ToString::to_string).collect(),
         },
         admin: AdminConfig {
-            listen: local(ports.admin),
+            listen: (Ipv4Addr::LOCALHOST, ports.admin).into(),
         },
         limits: Limits::default(),
         upkeep: Upkeep::default(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::process::is_installed;
+use crate::{net, process::is_installed};
 
 /// Something a row cannot do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(crate) enum Facility {
     FakeTime,
     /// Cargo and the sources, for rows that are tests of a crate.
     Cargo,
+    /// Network namespaces and TUN devices.
+    Namespaces,
     /// A gateway.
     Gateway,
 }
@@ -53,6 +55,7 @@ impl Facility {
             }
             Self::FakeTime => lacks(faketime().is_some(), "libfaketime is not installed"),
             Self::Cargo => lacks(is_installed("cargo"), "cargo is not installed"),
+            Self::Namespaces => lacks(root, "network namespaces need root").or_else(net::missing),
             Self::Gateway => Some("there is no gateway yet".to_owned()),
         }
     }

@@ -128,6 +128,25 @@ impl Book {
     /// Stores the next blob and enters it if it was acknowledged.
     pub(crate) async fn write(self: &Arc<Self>, client: &Client) -> Result<Acked, StoreError> {
         let (number, size) = self.draw();
+        self.store(client, number, size).await
+    }
+
+    /// Stores a blob of so many bytes and enters it if it was acknowledged.
+    pub(crate) async fn write_sized(
+        self: &Arc<Self>,
+        client: &Client,
+        size: usize,
+    ) -> Result<Acked, StoreError> {
+        let (number, _) = self.draw();
+        self.store(client, number, size).await
+    }
+
+    async fn store(
+        self: &Arc<Self>,
+        client: &Client,
+        number: u64,
+        size: usize,
+    ) -> Result<Acked, StoreError> {
         let source = Source::Memory(self.content(number, size));
         let options = StoreOptions {
             epochs: 5,

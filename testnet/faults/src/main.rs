@@ -14,16 +14,18 @@ mod disk;
 mod facility;
 mod inject;
 mod load;
+mod net;
 mod process;
 mod report;
 mod row;
 mod world;
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+use std::{path::PathBuf, process::ExitCode, thread, time::Instant};
 
 use clap::Parser;
 
 use crate::{
+    facility::Facility,
     report::{Outcome, RowResult},
     row::{ROWS, Row},
 };
@@ -75,8 +77,7 @@ impl Settings {
     }
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let args = Args::parse();
     let wanted: Vec<&Row> = if args.rows.iter().any(|row| row == "all") {
         ROWS.iter().collect()
@@ -102,10 +103,12 @@ async fn main() -> ExitCode {
     let mut good = true;
     let mut details = Vec::new();
     for row in wanted {
-        let result = tokio::select! {
-            result = run(row, &args) => result,
-            // Dropped, a row kills its processes and unmounts its disks.
-            _ = tokio::signal::ctrl_c() => return ExitCode::from(130),
+        // On a thread of its own, which may leave the machine's network and not come back.
+        let staged = thread::scope(|scope| scope.spawn(|| stage(row, &args)).join());
+        let result = match staged {
+            Ok(Some(result)) => result,
+            Ok(None) => return ExitCode::from(130),
+            Err(_) => return ExitCode::FAILURE,
         };
         good &= result.outcome != Outcome::Failed;
         if args.json {
@@ -125,10 +128,31 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(row: &Row, args: &Args) -> RowResult {
+/// Runs a row; `None` if it was interrupted.
+fn stage(row: &Row, args: &Args) -> Option<RowResult> {
+    let skipped = |reason: String| Some(RowResult::skipped(row.id, row.title, reason));
     if let Some(missing) = row.needs.iter().find_map(|need| need.missing()) {
-        return RowResult::skipped(row.id, row.title, missing);
+        return skipped(missing);
     }
+    if row.needs.contains(&Facility::Namespaces)
+        && let Err(error) = net::leave_the_machines_network()
+    {
+        return skipped(error.to_string());
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return skipped(error.to_string()),
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            result = run(row, args) => Some(result),
+            // Dropped, a row kills its processes and unmounts its disks.
+            _ = tokio::signal::ctrl_c() => None,
+        }
+    })
+}
+
+async fn run(row: &Row, args: &Args) -> RowResult {
     let folder = match tempfile::Builder::new().prefix("floe-faults-").tempdir() {
         Ok(folder) => folder,
         Err(error) => return RowResult::skipped(row.id, row.title, error.to_string()),

@@ -2,6 +2,7 @@
 //! that use it. Owns their folders and lifetimes; injects no fault and judges nothing.
 
 use std::{
+    net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -25,7 +26,12 @@ use floe_testnet::local::{LocalSettings, NetworkFile, create};
 use rustix::process::Signal;
 use serde::Deserialize;
 
-use crate::{Attempt, Settings, disk::LoopDisk, process::Process};
+use crate::{
+    Attempt, Settings,
+    disk::LoopDisk,
+    net::{BadNetwork, Namespace, Place},
+    process::Process,
+};
 
 /// Nodes of a network.
 pub(crate) const NODES: usize = 10;
@@ -57,12 +63,27 @@ pub(crate) struct World {
     pub(crate) network: Arc<Network>,
     pub(crate) chain: SuiChain,
     _devnet: Process,
+    // Dropped after the processes that use it.
+    between: Option<BadNetwork>,
+}
+
+/// What nodes stand on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// This machine, as it is.
+    Shared,
+    /// File systems of their own.
+    OwnDisks,
+    /// Network namespaces of their own, with a bad network between them.
+    Apart,
 }
 
 /// One storage node's folder, disk and process.
 pub(crate) struct Node {
     pub(crate) dir: PathBuf,
     admin: u16,
+    /// Where it runs, if not where the harness does.
+    space: Option<Namespace>,
     pub(crate) process: Option<Process>,
     /// How its command is wrapped: environment, and files its process id is written to first.
     pub(crate) wrap: Wrap,
@@ -82,10 +103,18 @@ pub(crate) struct Wrap {
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Status {
     pub(crate) ready: bool,
+    pub(crate) ledger: Option<LedgerStatus>,
     #[serde(default)]
     pub(crate) scrub: Option<ScrubStatus>,
     #[serde(default)]
     pub(crate) heal: HealStatus,
+}
+
+/// What a node knows of all blobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct LedgerStatus {
+    pub(crate) numbered: u64,
+    pub(crate) digest: String,
 }
 
 /// What a node has recovered.
@@ -103,13 +132,24 @@ pub(crate) struct ScrubStatus {
 }
 
 impl World {
-    /// Brings a network up in an empty folder. `own_disks` gives each node a file system of its own.
-    pub(crate) async fn up(settings: &Settings, dir: &Path, own_disks: bool) -> Attempt<Self> {
+    /// Brings a network up in an empty folder.
+    pub(crate) async fn up(settings: &Settings, dir: &Path, ground: Ground) -> Attempt<Self> {
+        let apart = ground == Ground::Apart;
+        let own_disks = ground == Ground::OwnDisks;
+        let (between, spaces) = apart
+            .then(|| BadNetwork::new(NODES, settings.seed))
+            .transpose()?
+            .unzip();
+        let mut spaces = spaces.into_iter().flatten();
+        let place = |place: Place| apart.then(|| place.address());
         let chain_dir = dir.join("devnet");
         std::fs::create_dir_all(&chain_dir)?;
+        let here = place(Place::HERE).unwrap_or(Ipv4Addr::LOCALHOST);
         let mut command = Command::new(&settings.floe);
         command
-            .args(["devnet", "--port", "0", "--dir"])
+            .args(["devnet", "--port", "0", "--listen"])
+            .arg(here.to_string())
+            .arg("--dir")
             .arg(&chain_dir)
             .arg("--packages")
             .arg(&settings.packages);
@@ -132,6 +172,9 @@ impl World {
             shards: ShardCount::new(SHARDS)?,
             port_base: 0,
             epoch_ms: EPOCH_MS,
+            hosts: (0..NODES)
+                .filter_map(|node| place(Place::node(node)))
+                .collect(),
         })
         .await?;
 
@@ -144,6 +187,7 @@ impl World {
             nodes.push(Node {
                 dir: node_dir,
                 admin: entry.admin_port,
+                space: spaces.next(),
                 process: None,
                 wrap: Wrap::default(),
                 disk,
@@ -162,6 +206,7 @@ impl World {
             codec: hands.codec,
             chain: hands.chain,
             _devnet: devnet,
+            between,
         };
         let all: Vec<usize> = (0..NODES).collect();
         for &node in &all {
@@ -190,8 +235,17 @@ impl World {
             .args(["node", "run", "--config"])
             .arg(node.dir.join("node.toml"))
             .envs(node.wrap.env.iter().map(|(key, value)| (key, value)));
-        node.process = Some(Process::start(command, &node.dir.join("log"))?);
+        let log = node.dir.join("log");
+        node.process = Some(match &node.space {
+            None => Process::start(command, &log)?,
+            Some(space) => space.within(|| Process::start(command, &log))?,
+        });
         Ok(())
+    }
+
+    /// What is between the nodes, if they are apart.
+    pub(crate) fn between(&self) -> Attempt<&BadNetwork> {
+        Ok(self.between.as_ref().ok_or("the nodes are not apart")?)
     }
 
     /// Kills nodes as a crash would, all in the same moment.
@@ -234,8 +288,7 @@ impl World {
 
     /// What a node says at its operator's door; `None` if it does not answer.
     pub(crate) async fn status(&self, node: usize) -> Option<Status> {
-        let port = self.nodes.get(node)?.admin;
-        let answer = http_get(port, "/status").await?;
+        let answer = self.page(node, "/status").await?;
         serde_json::from_str(&answer).ok()
     }
 
@@ -263,17 +316,26 @@ impl World {
             .expect("rows name nodes of the network")
     }
 
-    /// The port of a node's operator's door.
-    pub(crate) fn admin(&self, node: usize) -> u16 {
-        self.nodes.get(node).map_or(0, |node| node.admin)
+    /// A page at a node's operator's door, whatever its status. The door is local to the node: a bad
+    /// network is not in the way.
+    pub(crate) async fn page(&self, node: usize, path: &str) -> Option<String> {
+        let Node { admin, space, .. } = self.nodes.get(node)?;
+        let connect = || {
+            let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, *admin))?;
+            stream.set_nonblocking(true)?;
+            Ok(stream)
+        };
+        let stream = match space {
+            None => connect(),
+            Some(space) => space.within(connect),
+        };
+        http_get(stream.ok()?, path).await
     }
 
     /// Requests of a kind that a node has answered since it was started, well or not.
     pub(crate) async fn answered(&self, node: usize, kind: Kind) -> u64 {
         let label = format!(r#"kind="{}""#, kind.name().unwrap_or_default());
-        let page = http_get(self.admin(node), "/metrics")
-            .await
-            .unwrap_or_default();
+        let page = self.page(node, "/metrics").await.unwrap_or_default();
         let counts = page
             .lines()
             .filter(|line| line.starts_with("floe_data_requests_total") && line.contains(&label));
@@ -405,11 +467,11 @@ pub(crate) async fn wait_for<F: Future<Output = bool>>(
     Ok(())
 }
 
-/// The body of a local page, whatever its status.
-pub(crate) async fn http_get(port: u16, path: &str) -> Option<String> {
+/// The body of a page.
+async fn http_get(stream: TcpStream, path: &str) -> Option<String> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let ask = async {
-        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
+        let mut stream = tokio::net::TcpStream::from_std(stream)?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();

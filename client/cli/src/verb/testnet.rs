@@ -95,6 +95,7 @@ impl Args {
             shards: ShardCount::new(shards).map_err(Failed::from)?,
             port_base,
             epoch_ms: epoch_seconds.saturating_mul(1_000),
+            hosts: Vec::new(),
         };
         create(&settings).await.map_err(Failed::from)?;
         Ok(Exit::Ok)

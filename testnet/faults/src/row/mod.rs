@@ -3,10 +3,12 @@
 mod crash;
 mod damage;
 mod disk;
+mod distance;
 mod gone;
 mod hostile;
 mod loss;
 mod memory;
+mod partition;
 mod pause;
 mod power;
 mod resume;
@@ -23,10 +25,12 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     Attempt, Settings, audit,
-    facility::Facility::{self, Cargo, FakeTime, Gateway, LoopDisks, MemoryGroups, Strace},
+    facility::Facility::{
+        self, Cargo, FakeTime, Gateway, LoopDisks, MemoryGroups, Namespaces, Strace,
+    },
     load::{Book, Load},
     report::Findings,
-    world::{F, NODES, World},
+    world::{F, Ground, NODES, World},
 };
 
 /// One row.
@@ -102,6 +106,30 @@ pub(crate) const ROWS: &[Row] = &[
         damage::damage
     ),
     row!("F16", "f nodes wiped, same keys", [], damage::wiped),
+    row!(
+        "F17",
+        "the network parts, in one direction too, and heals",
+        [Namespaces],
+        partition::partitions
+    ),
+    row!(
+        "F18",
+        "10 % of all packets are lost",
+        [Namespaces],
+        distance::lossy
+    ),
+    row!(
+        "F19",
+        "500 ms from anywhere to anywhere",
+        [Namespaces],
+        distance::far
+    ),
+    row!(
+        "F20",
+        "10 % lost, 500 ms, overtaking, doubles, 1 Mbit/s on f nodes",
+        [Namespaces],
+        distance::bad
+    ),
     row!("F21", "f nodes stopped for a while", [], pause::stopped),
     row!(
         "F22",
@@ -166,8 +194,17 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new(settings: &Settings, own_disks: bool) -> Attempt<Self> {
+        let ground = if own_disks {
+            Ground::OwnDisks
+        } else {
+            Ground::Shared
+        };
+        Self::on(settings, ground).await
+    }
+
+    pub(crate) async fn on(settings: &Settings, ground: Ground) -> Attempt<Self> {
         Ok(Self {
-            world: World::up(settings, &settings.dir, own_disks).await?,
+            world: World::up(settings, &settings.dir, ground).await?,
             book: Book::new(settings.seed),
             rng: ChaCha8Rng::seed_from_u64(settings.seed),
         })
