@@ -6,6 +6,7 @@
 #   --json       one line of JSON for each row
 #   --keep       keep the networks' folders and say where they are
 #   --no-build   use the binaries that are there
+# `all` are the rows that judge; `speed` measures and is asked for by name.
 # Rows: F02 to F22, F28, hostile, resume, memory. Power cuts, full disks, failing system calls, memory
 # limits and bad networks need root on Linux; rows that cannot be run are SKIPPED, which is not passed.
 
@@ -26,8 +27,12 @@ if $build; then
   chain/move/build.sh >&2
   cargo build --release --locked --quiet -p floe -p floe-faults
 fi
+FLOE_BIN=$(floe_bin)
+export FLOE_BIN
 target=${CARGO_TARGET_DIR:-$root/target}
-faults=$target/release/floe-faults
-[ -x "$faults" ] || faults=$target/debug/floe-faults
+for folder in "$(dirname "$FLOE_BIN")" "$target/release" "$target/debug"; do
+  faults=$folder/floe-faults
+  [ ! -x "$faults" ] || break
+done
 [ -x "$faults" ] || die "no $faults: leave out --no-build"
-FLOE_BIN=${FLOE_BIN:-$(floe_bin)} exec "$faults" "${arguments[@]}"
+exec "$faults" "${arguments[@]}"

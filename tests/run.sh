@@ -43,5 +43,7 @@ if $test; then
     cargo test --workspace --locked --no-fail-fast
   fi
   step "doc tests";    cargo test --workspace --doc --locked --quiet
-  step "end to end";   cargo build --locked --quiet --workspace --bin floe && tests/story.sh && tests/verbs.sh && tests/interop.sh
+  step "end to end";   cargo build --locked --quiet --workspace --bin floe --bin floe-faults
+  tests/story.sh && tests/verbs.sh && tests/interop.sh
+  step "faults";       FLOE_BIN=${CARGO_TARGET_DIR:-target}/debug/floe testnet/faults.sh --no-build --quick all
 fi

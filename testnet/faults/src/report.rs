@@ -57,6 +57,8 @@ impl Samples {
 /// A row's result, as it grows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Findings {
+    /// Whether latencies are judged.
+    pub(crate) judges_times: bool,
     /// Faults injected.
     pub(crate) trials: u64,
     /// Trials after which a promise was broken, with their seeds.
