@@ -96,6 +96,7 @@ and gave back what it was given (blob $id). Try:
   $floe store FILE                     # prints the blob's id
   $floe read $id
   $floe status $id
+  $floe gateway --cache $dir/cache     # and: curl http://127.0.0.1:31415/v1/blobs/$id
   testnet/node.sh --dir $dir kill 3    # and read again
   testnet/status.sh --dir $dir
   testnet/down.sh --dir $dir

@@ -19,11 +19,12 @@ declare -A tests=(
   [quorum_2f]="--package floe-codec --lib params"
   [count_nodes_not_weight]="--package floe-chain --lib quorum"
   [skip_reencode_check]="--package floe-codec --test it every_reader_of_a_tampered_blob_finds"
+  [skip_cache_check]="--package floe-gateway --lib cache"
 )
 order=(no_fsync no_dir_fsync ack_before_index skip_sliver_hash retry_failed_fsync
-  unbounded_vec quorum_2f count_nodes_not_weight skip_reencode_check)
+  unbounded_vec quorum_2f count_nodes_not_weight skip_reencode_check skip_cache_check)
 # Rows that see the same with real processes.
-declare -A row_of=([no_fsync]=F07 [ack_before_index]=F07 [retry_failed_fsync]=F11 [quorum_2f]=F03)
+declare -A row_of=([no_fsync]=F07 [ack_before_index]=F07 [retry_failed_fsync]=F11 [quorum_2f]=F03 [skip_cache_check]=F28)
 row_order=(no_fsync retry_failed_fsync)
 
 rows=false
@@ -48,7 +49,7 @@ cargo_with() {
 
 if ! $rows && [ $# -eq 0 ]; then
   for what in "$store" "${tests[unbounded_vec]}" "${tests[quorum_2f]}" "${tests[count_nodes_not_weight]}" \
-    "${tests[skip_reencode_check]}"; do
+    "${tests[skip_reencode_check]}" "${tests[skip_cache_check]}"; do
     # shellcheck disable=SC2086
     cargo_with control "" test --quiet $what >"$target/control.log" 2>&1 \
       || { echo "control: fails without sabotage, see $target/control.log"; exit 1; }

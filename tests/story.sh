@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 export FLOE_BIN=${FLOE_BIN:-${CARGO_TARGET_DIR:-target}/debug/floe}
 work=$(mktemp -d)
 net=$work/net
-trap 'testnet/down.sh --dir "$net" >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
+gateway=
+trap '[ -z "$gateway" ] || kill "$gateway" 2>/dev/null; testnet/down.sh --dir "$net" >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
 # What the tool says goes to a log, which is shown when a step fails.
 floe() { "$FLOE_BIN" "$@" 2>>"$work/log"; }
 trap 'echo "story: line $LINENO failed; the tool said:" >&2; tail -n 20 "$work/log" >&2' ERR
@@ -35,6 +36,14 @@ piped=$(floe store --progress off - <"$work/in")
 [ "$piped" = "$id" ] || fail "stdin gave another id"
 ok "stdin gives the same blob"
 
+"$FLOE_BIN" gateway --json --listen 127.0.0.1:0 --cache "$work/cache" >"$work/gateway" 2>>"$work/log" &
+gateway=$!
+for _ in $(seq 100); do [ ! -s "$work/gateway" ] || break; sleep 0.1; done
+node tests/json.mjs client/cli/schema.md "$work/gateway" gateway || fail "the gateway says something else"
+url=$(sed 's/.*"url":"\([^"]*\)".*/\1/' "$work/gateway")
+node tests/gateway.mjs "$url" "$id" "$work/in" || fail "the gateway gives something else"
+ok "a gateway gives the same bytes over HTTP, whole and in ranges"
+
 for node in 1 4 7; do testnet/node.sh --dir "$net" kill "$node"; done
 head -c 1000000 /dev/urandom >"$work/in2"
 id2=$(floe store --progress off "$work/in2") || fail "no write with 3 nodes dead"
@@ -48,6 +57,9 @@ floe store --progress off "$work/in3" >/dev/null || status=$?
 [ "$status" = 5 ] || fail "a write with 4 nodes dead ended with $status, not 5"
 grep -q quorum_lost "$work/log" || fail "the error does not say what is missing"
 floe read --progress off "$id2" | cmp - "$work/in2" || fail "no read with 4 nodes dead"
+curl -sf "$url/v1/blobs/$id2" | cmp - "$work/in2" || fail "no read over HTTP with 4 nodes dead"
+kill -TERM "$gateway"
+wait "$gateway" || fail "the gateway does not end well"
 ok "with 4 killed, writes fail typed and reads go on"
 
 for node in 1 4 7 8; do testnet/node.sh --dir "$net" start "$node"; done

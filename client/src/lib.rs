@@ -53,6 +53,7 @@ pub struct Client {
     finder: Option<Arc<find::Finder>>,
     network: Arc<Mutex<Option<Arc<Network>>>>,
     hedges: Arc<Mutex<HedgeBudget>>,
+    idle: read::IdleMemory,
     listing: Arc<tokio::sync::Mutex<Option<Listing>>>,
 }
 
@@ -126,6 +127,7 @@ impl Client {
             finder: None,
             network: Arc::default(),
             hedges: Arc::default(),
+            idle: Arc::default(),
             listing: Arc::default(),
         }
     }
@@ -206,7 +208,10 @@ impl Client {
     }
 
     /// Reads the current committee and where its members answer.
-    async fn refresh(&self) -> Result<Arc<Network>, ChainError> {
+    ///
+    /// # Errors
+    /// The chain does not answer, or has no committee yet.
+    pub async fn refresh(&self) -> Result<Arc<Network>, ChainError> {
         let system = self.chain.system().await?;
         let committee = self.chain.committee(system.epoch).await?;
         let committee = committee.ok_or(ChainError::Refused(Refusal::SystemNotStarted))?;

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use floe_client::{
     light::{Bundle, Evidence, LightClient, TrustAnchor},
     plan::ByteRange,
-    read::Reader,
+    read::{ReadError, Reader},
 };
 use floe_codec::BlobId;
+use floe_gateway::Upstream;
 use floe_p2p::control::plane::wall_clock;
 
 use crate::{context::Context, fault::Fault};
@@ -30,12 +31,18 @@ impl Light {
         range: ByteRange,
         context: &mut Context,
     ) -> Result<Reader, Fault> {
-        if self.light {
-            let client = self.connect(context).await?;
-            return Ok(client.read(blob, range, context.listener()).await?);
-        }
-        let client = context.client().await?;
-        Ok(client.read(blob, range, context.listener()).await?)
+        let upstream = self.upstream(context).await?;
+        let found = upstream.find(blob, context.listener()).await?;
+        Ok(found.read(range).map_err(ReadError::from)?)
+    }
+
+    /// A client that reads, with or without the chain.
+    pub(crate) async fn upstream(&self, context: &mut Context) -> Result<Upstream, Fault> {
+        Ok(if self.light {
+            Upstream::Light(self.connect(context).await?)
+        } else {
+            Upstream::Chain(context.client().await?)
+        })
     }
 
     /// A light client that has followed the committees. What it could not make sure is said.

@@ -47,6 +47,7 @@ fn every_verb_explains_itself() {
         "health",
         "stake",
         "node",
+        "gateway",
         "wallet",
         "key",
         "config",

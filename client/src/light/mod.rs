@@ -42,9 +42,8 @@ use crate::{
     Patience,
     disk::trust::TrustFile,
     network::Network,
-    plan::ByteRange,
     progress::Listener,
-    read::{NetworkSource, ReadError, Reader, Retrieval},
+    read::{FoundBlob, NetworkSource, ReadError, Retrieval},
 };
 
 /// Reads blobs of one network from a trust anchor on. Cheap to clone.
@@ -112,6 +111,7 @@ impl LightClient {
             codec,
             patience,
             hedges: Arc::default(),
+            idle: Arc::default(),
         };
         Ok((Self { follower, tools }, standing))
     }
@@ -130,17 +130,20 @@ impl LightClient {
         self.follower.advance().await
     }
 
-    /// Begins to read, as [`Client::read`](crate::Client::read) does.
+    /// Learns who serves now and where they are.
     ///
     /// # Errors
-    /// No such blob or range, or too few nodes answer.
-    pub async fn read(
-        &self,
-        blob: BlobId,
-        range: ByteRange,
-        listener: Listener,
-    ) -> Result<Reader, ReadError> {
-        self.tools.clone().read(blob, range, listener).await
+    /// See [`LightClient::open`].
+    pub async fn refresh(&self) -> Result<Arc<Network>, ReadError> {
+        self.tools.source.refresh().await
+    }
+
+    /// Finds a blob, as [`Client::find`](crate::Client::find) does.
+    ///
+    /// # Errors
+    /// No such blob, or too few nodes answer.
+    pub async fn find(&self, blob: BlobId, listener: Listener) -> Result<FoundBlob, ReadError> {
+        self.tools.clone().find(blob, listener).await
     }
 }
 

@@ -12,6 +12,9 @@ use super::{
 };
 use crate::{network::Network, progress::Event};
 
+/// Working memories kept for the next segments; each is some times a segment.
+const IDLE: usize = 6;
+
 /// What became of slivers once they were checked.
 pub(super) struct Checked {
     pub(super) good: Vec<VerifiedSliver<Bytes>>,
@@ -121,13 +124,16 @@ impl SegmentReader {
         &self,
         work: impl FnOnce(&Codec, &mut Memory) -> R + Send + 'static,
     ) -> Result<R, ReadError> {
-        let (codec, idle) = (self.tools.codec.clone(), Arc::clone(&self.idle));
+        let (codec, idle) = (self.tools.codec.clone(), Arc::clone(&self.tools.idle));
         let job = move || {
             let pool = || idle.lock().unwrap_or_else(PoisonError::into_inner);
             let taken = pool().pop();
             let mut memory = taken.unwrap_or_default();
             let result = work(&codec, &mut memory);
-            pool().push(memory);
+            let mut pool = pool();
+            if pool.len() < IDLE {
+                pool.push(memory);
+            }
             result
         };
         let done = tokio::task::spawn_blocking(job).await;

@@ -13,21 +13,31 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use floe_codec::{BlobId, Codec, SegmentIndex};
+use floe_codec::{BlobId, BlobLayout, Codec, SegmentIndex, SegmentLayout};
 use floe_p2p::{client::DataClient, fetch::HedgeBudget};
 use futures::StreamExt;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 pub use error::ReadError;
 
-use self::segment::SegmentReader;
+use self::segment::{Memory, SegmentReader};
 use crate::{
     Client, Patience,
     link::Link,
     network::Network,
-    plan::{ByteRange, ReadPlan, SegmentRead},
+    plan::{ByteRange, Part, RangeError, ReadPlan, SegmentRead},
     progress::{Event, Listener, Phase},
 };
+
+/// A blob that is known to exist, to be read in a range or segment by segment. Cheap to clone; clones
+/// share what they learn of the nodes.
+#[derive(Clone)]
+pub struct FoundBlob {
+    reader: SegmentReader,
+    layout: BlobLayout,
+    /// On a slow downlink one segment at a time: all at once none would come in time.
+    link: Arc<Link>,
+}
 
 /// The bytes of a read, as they are verified. Dropped, it stops.
 pub struct Reader {
@@ -72,9 +82,29 @@ pub(crate) struct Retrieval {
     pub(crate) codec: Codec,
     pub(crate) patience: Patience,
     pub(crate) hedges: Arc<Mutex<HedgeBudget>>,
+    pub(crate) idle: IdleMemory,
 }
 
+/// Working memory that is not in use.
+pub(crate) type IdleMemory = Arc<Mutex<Vec<Memory>>>;
+
 impl Client {
+    /// Finds a blob. Returns once it is known to exist.
+    ///
+    /// # Errors
+    /// No such blob, or too few nodes answer.
+    pub async fn find(&self, blob: BlobId, listener: Listener) -> Result<FoundBlob, ReadError> {
+        let tools = Retrieval {
+            source: Arc::new(self.clone()),
+            peers: self.peers.clone(),
+            codec: self.codec.clone(),
+            patience: self.patience,
+            hedges: Arc::clone(&self.hedges),
+            idle: Arc::clone(&self.idle),
+        };
+        tools.find(blob, listener).await
+    }
+
     /// Begins to read. Returns once the blob is known to exist and the range to lie within it.
     ///
     /// # Errors
@@ -85,45 +115,77 @@ impl Client {
         range: ByteRange,
         listener: Listener,
     ) -> Result<Reader, ReadError> {
-        let tools = Retrieval {
-            source: Arc::new(self.clone()),
-            peers: self.peers.clone(),
-            codec: self.codec.clone(),
-            patience: self.patience,
-            hedges: Arc::clone(&self.hedges),
-        };
-        tools.read(blob, range, listener).await
+        Ok(self.find(blob, listener).await?.read(range)?)
     }
 }
 
 impl Retrieval {
-    pub(crate) async fn read(
+    pub(crate) async fn find(
         self,
         blob: BlobId,
-        range: ByteRange,
         listener: Listener,
-    ) -> Result<Reader, ReadError> {
+    ) -> Result<FoundBlob, ReadError> {
         listener.on(Event::Phase { phase: Phase::Read });
         let mut reader = SegmentReader {
             tools: self,
             blob,
-            listener: Arc::clone(&listener),
-            first: None,
+            listener,
             liars: Arc::default(),
-            idle: Arc::default(),
+            first: None,
         };
         let first = reader.metadata(SegmentIndex(0)).await?;
-        let plan = ReadPlan::new(blob, *first.blob_layout(), range)?;
+        let layout = *first.blob_layout();
         reader.first = Some(first);
+        Ok(FoundBlob {
+            reader,
+            layout,
+            link: Arc::default(),
+        })
+    }
+}
+
+impl FoundBlob {
+    /// Its shape, as its id commits to it.
+    #[must_use]
+    pub fn layout(&self) -> &BlobLayout {
+        &self.layout
+    }
+
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// The range begins past the end.
+    pub fn read(self, range: ByteRange) -> Result<Reader, RangeError> {
+        let plan = ReadPlan::new(self.reader.blob, self.layout, range)?;
         let (send, chunks) = mpsc::channel(1);
         let mut task = JoinSet::new();
         let job = Job {
-            reader,
+            blob: self,
             plan: plan.clone(),
-            listener,
         };
         task.spawn(job.run(send));
         Ok(Reader::new(plan, chunks, task))
+    }
+
+    /// All bytes of a segment of this blob: decoded, encoded again, compared.
+    ///
+    /// # Errors
+    /// Too few nodes answer, or the segment is that of no bytes.
+    pub async fn segment(&self, layout: SegmentLayout) -> Result<Bytes, ReadError> {
+        self.fetch(&SegmentRead {
+            bytes: 0..layout.length(),
+            part: Part::Whole,
+            layout,
+        })
+        .await
+    }
+
+    async fn fetch(&self, read: &SegmentRead) -> Result<Bytes, ReadError> {
+        let room = self.link.room(read.bytes.len() as u64).await;
+        let begun = Instant::now();
+        let result = self.reader.read(read).await;
+        room.took(begun.elapsed());
+        result
     }
 }
 
@@ -173,26 +235,16 @@ impl Reader {
 }
 
 struct Job {
-    reader: SegmentReader,
+    blob: FoundBlob,
     plan: ReadPlan,
-    listener: Listener,
 }
 
 impl Job {
     async fn run(self, send: mpsc::Sender<Result<Bytes, ReadError>>) {
         let ahead = (AHEAD_BYTES / self.plan.layout.segment_capacity()).clamp(2, AHEAD_SEGMENTS);
-        // On a slow downlink one at a time: all at once none would come in time.
-        let link = Link::default();
-        let reads = self.plan.segments().map(|read: SegmentRead| {
-            let (reader, link) = (self.reader.clone(), &link);
-            async move {
-                let room = link.room(read.bytes.len() as u64).await;
-                let begun = Instant::now();
-                let result = reader.read(&read).await;
-                room.took(begun.elapsed());
-                result
-            }
-        });
+        let blob = &self.blob;
+        let reads = self.plan.segments();
+        let reads = reads.map(|read| async move { blob.fetch(&read).await });
         let mut segments = futures::stream::iter(reads).buffered(ahead);
         let mut done = 0;
         while let Some(result) = segments.next().await {
@@ -204,7 +256,7 @@ impl Job {
                 return;
             }
             let total = Some(self.plan.length());
-            self.listener.on(Event::Bytes {
+            blob.reader.listener.on(Event::Bytes {
                 phase: Phase::Read,
                 done,
                 total,

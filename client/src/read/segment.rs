@@ -62,12 +62,11 @@ pub(super) struct SegmentReader {
     pub(super) first: Option<Arc<SegmentMetadata>>,
     /// Nodes that sent other bytes than the committed ones.
     pub(super) liars: Arc<Mutex<BTreeSet<NodeId>>>,
-    pub(super) idle: Arc<Mutex<Vec<Memory>>>,
 }
 
 /// Working memory of one segment, used again for the next.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     pub(super) commit: SegmentBuffers,
     pub(super) decode: DecodeBuffers,
 }

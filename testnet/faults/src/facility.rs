@@ -19,8 +19,6 @@ pub(crate) enum Facility {
     Cargo,
     /// Network namespaces and TUN devices.
     Namespaces,
-    /// A gateway.
-    Gateway,
 }
 
 /// Where libfaketime lies on Debian, by architecture.
@@ -56,7 +54,6 @@ impl Facility {
             Self::FakeTime => lacks(faketime().is_some(), "libfaketime is not installed"),
             Self::Cargo => lacks(is_installed("cargo"), "cargo is not installed"),
             Self::Namespaces => lacks(root, "network namespaces need root").or_else(net::missing),
-            Self::Gateway => Some("there is no gateway yet".to_owned()),
         }
     }
 }

@@ -468,7 +468,7 @@ pub(crate) async fn wait_for<F: Future<Output = bool>>(
 }
 
 /// The body of a page.
-async fn http_get(stream: TcpStream, path: &str) -> Option<String> {
+pub(crate) async fn http_get(stream: TcpStream, path: &str) -> Option<String> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let ask = async {
         let mut stream = tokio::net::TcpStream::from_std(stream)?;

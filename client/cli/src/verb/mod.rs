@@ -5,6 +5,7 @@ mod config;
 mod cost;
 mod devnet;
 mod extend;
+mod gateway;
 mod health;
 mod info;
 mod key;
@@ -69,6 +70,8 @@ pub(crate) enum Verb {
     Devnet(floe_devnet::Args),
     /// Run a storage node, register it, change what it tells the network
     Node(node::Args),
+    /// Serve verified reads over HTTP
+    Gateway(gateway::Args),
     /// Lay out a local network
     Testnet(testnet::Args),
     /// Completions for a shell, on stdout
@@ -78,7 +81,7 @@ pub(crate) enum Verb {
 impl Verb {
     fn is_service(&self) -> bool {
         match self {
-            Self::Devnet(_) => true,
+            Self::Devnet(_) | Self::Gateway(_) => true,
             Self::Node(args) => args.is_service(),
             _ => false,
         }
@@ -133,6 +136,7 @@ async fn go(verb: Verb, context: &mut Context) -> Result<Exit, Fault> {
         Verb::Config(args) => args.run(context),
         Verb::Devnet(args) => devnet::run(args).await,
         Verb::Node(args) => args.run(context).await,
+        Verb::Gateway(args) => args.run(context).await,
         Verb::Testnet(args) => args.run().await,
         Verb::Completions(args) => args.run(),
     }

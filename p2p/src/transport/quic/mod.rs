@@ -4,7 +4,6 @@
 //! after *every* handshake, resumed ones too, and compared with the expected one. There is no
 //! early data.
 
-mod congestion;
 mod connection;
 mod settings;
 mod stream;

@@ -8,7 +8,6 @@ use quinn::{
 };
 use quinn_proto::HashedConnectionIdGenerator;
 
-use super::congestion::PersistentConfig;
 use crate::{identity::Identity, transport::Credit};
 
 /// How the QUIC endpoint is set up. The defaults suit a storage node; see [`Self::client`].
@@ -94,7 +93,6 @@ impl QuicSettings {
             .stream_receive_window(Self::STREAM_WINDOW.into())
             .receive_window(credit.window.into())
             .send_window(Self::SEND_WINDOW)
-            .congestion_controller_factory(Arc::new(PersistentConfig::default()))
             .max_idle_timeout(IdleTimeout::try_from(self.idle).ok())
             .keep_alive_interval(keep_alive)
             .mtu_discovery_config(Some(MtuDiscoveryConfig::default()));

@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod disk;
 mod distance;
+mod gateway;
 mod gone;
 mod hostile;
 mod loss;
@@ -25,9 +26,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     Attempt, Settings, audit,
-    facility::Facility::{
-        self, Cargo, FakeTime, Gateway, LoopDisks, MemoryGroups, Namespaces, Strace,
-    },
+    facility::Facility::{self, Cargo, FakeTime, LoopDisks, MemoryGroups, Namespaces, Strace},
     load::{Book, Load},
     report::Findings,
     world::{F, Ground, NODES, World},
@@ -140,8 +139,8 @@ pub(crate) const ROWS: &[Row] = &[
     row!(
         "F28",
         "gateway killed, its cache damaged",
-        [Gateway],
-        pause::gateway
+        [],
+        gateway::killed
     ),
     row!(
         "hostile",

@@ -103,8 +103,3 @@ pub(super) async fn clocks(settings: &Settings, findings: &mut Findings) -> Atte
     stage.close(findings).await;
     Ok(())
 }
-
-/// F28 needs a gateway, and there is none yet.
-pub(super) async fn gateway(_: &Settings, _: &mut Findings) -> Attempt<()> {
-    std::future::ready(Err("there is no gateway yet".into())).await
-}
