@@ -20,9 +20,13 @@ declare -A tests=(
   [count_nodes_not_weight]="--package floe-chain --lib quorum"
   [skip_reencode_check]="--package floe-codec --test it every_reader_of_a_tampered_blob_finds"
   [skip_cache_check]="--package floe-gateway --lib cache"
+  [dht_trusted]="--package floe-p2p --lib control::record"
+  [accept_prev_epoch]="--package floe-chain --lib certificate"
+  [no_chain_id]="--package floe-chain --lib certificate"
 )
 order=(no_fsync no_dir_fsync ack_before_index skip_sliver_hash retry_failed_fsync
-  unbounded_vec quorum_2f count_nodes_not_weight skip_reencode_check skip_cache_check)
+  unbounded_vec quorum_2f count_nodes_not_weight skip_reencode_check skip_cache_check
+  dht_trusted accept_prev_epoch no_chain_id)
 # Rows that see the same with real processes.
 declare -A row_of=([no_fsync]=F07 [ack_before_index]=F07 [retry_failed_fsync]=F11 [quorum_2f]=F03 [skip_cache_check]=F28)
 row_order=(no_fsync retry_failed_fsync)
@@ -49,7 +53,8 @@ cargo_with() {
 
 if ! $rows && [ $# -eq 0 ]; then
   for what in "$store" "${tests[unbounded_vec]}" "${tests[quorum_2f]}" "${tests[count_nodes_not_weight]}" \
-    "${tests[skip_reencode_check]}" "${tests[skip_cache_check]}"; do
+    "${tests[skip_reencode_check]}" "${tests[skip_cache_check]}" "${tests[dht_trusted]}" \
+    "${tests[no_chain_id]}"; do
     # shellcheck disable=SC2086
     cargo_with control "" test --quiet $what >"$target/control.log" 2>&1 \
       || { echo "control: fails without sabotage, see $target/control.log"; exit 1; }
