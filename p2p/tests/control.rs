@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod abuse;
+mod attacker;
+
 use std::{sync::Arc, time::Duration};
 
 use floe_chain::{

@@ -1,7 +1,7 @@
 //! The directory over the control plane: peers found through Kademlia, committees by request, where
 //! members are by their signed records.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use floe_chain::{
@@ -17,13 +17,19 @@ use floe_p2p::{
     },
     identity::PeerId,
 };
-use tokio::time::{Instant, sleep, timeout};
+use futures::stream::{self, BoxStream};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until, timeout},
+};
 
 use super::{Answer, Directory};
 use crate::network::Network;
 
-/// How long the first connection may take.
+/// How long connections with those known to begin with may take.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Peers asked that are neither members nor bootstraps.
+const STRANGERS: usize = 16;
 /// How long a peer may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
 /// How long members are looked for before a read begins with those that are known.
@@ -46,16 +52,70 @@ impl ControlDirectory {
     }
 }
 
+/// Who was named so far.
+struct Naming<'a> {
+    plane: &'a ControlPlane,
+    connected: watch::Receiver<Vec<PeerId>>,
+    settled: watch::Receiver<bool>,
+    until: Instant,
+    named: HashSet<PeerId>,
+    strangers: usize,
+}
+
+impl Naming<'_> {
+    /// The best peer that was not named yet, once there is one.
+    async fn next(mut self) -> Option<(PeerId, Self)> {
+        loop {
+            // Looked at first: whoever connects later than this is not waited for.
+            let settled = *self.settled.borrow_and_update();
+            if let Some(peer) = self.best() {
+                self.named.insert(peer);
+                return Some((peer, self));
+            }
+            if settled {
+                return None;
+            }
+            let running = tokio::select! {
+                changed = self.connected.changed() => changed.is_ok(),
+                changed = self.settled.changed() => changed.is_ok(),
+                () = sleep_until(self.until) => false,
+            };
+            if !running {
+                return None;
+            }
+        }
+    }
+
+    /// Members have most to lose, and bootstraps were chosen; anybody can be a stranger, or many.
+    fn best(&mut self) -> Option<PeerId> {
+        let mut new = self.connected.borrow_and_update().clone();
+        new.retain(|peer| !self.named.contains(peer));
+        let book = self.plane.book();
+        if let Some(member) = new.iter().find(|peer| book.is_member(peer)) {
+            return Some(*member);
+        }
+        let bootstraps = book.bootstraps();
+        if let Some(bootstrap) = new.iter().find(|peer| bootstraps.contains(peer)) {
+            return Some(*bootstrap);
+        }
+        let stranger = new.first().filter(|_| self.strangers < STRANGERS)?;
+        self.strangers += 1;
+        Some(*stranger)
+    }
+}
+
 #[async_trait]
 impl Directory for ControlDirectory {
-    async fn peers(&self) -> Vec<PeerId> {
-        let mut connected = self.plane.connected();
-        // Nobody within that time: an empty list says so.
-        let _ = timeout(CONNECT, connected.wait_for(|peers| !peers.is_empty())).await;
-        let mut peers = connected.borrow().clone();
-        // Members have most to lose; among strangers those that came first were looked for.
-        peers.sort_by_key(|peer| !self.plane.book().is_member(peer));
-        peers
+    fn peers(&self) -> BoxStream<'_, PeerId> {
+        let naming = Naming {
+            plane: &self.plane,
+            connected: self.plane.connected(),
+            settled: self.plane.settled(),
+            until: Instant::now() + CONNECT,
+            named: HashSet::new(),
+            strangers: 0,
+        };
+        Box::pin(stream::unfold(naming, Naming::next))
     }
 
     async fn committee(&self, peer: PeerId, epoch: Epoch) -> Option<Answer> {

@@ -5,6 +5,7 @@ use floe_chain::{
     certificate::UnverifiedCertificate, committee::Committee, epoch::Epoch, statement::Handover,
 };
 use floe_p2p::{address::DataAddress, identity::PeerId};
+use futures::stream::BoxStream;
 
 /// A committee as a peer tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +19,9 @@ pub struct Answer {
 /// Peers, and how they are asked.
 #[async_trait]
 pub trait Directory: Send + Sync + 'static {
-    /// Peers that can be asked now, best first. Looks for more if there are none.
-    async fn peers(&self) -> Vec<PeerId>;
+    /// Peers that can be asked, best first of those known at each moment. Ends when everybody of whom
+    /// this side knew to begin with was reached or found out of reach, within some seconds.
+    fn peers(&self) -> BoxStream<'_, PeerId>;
 
     /// What `peer` says is the committee of `epoch`; `None` if it knows none or does not answer.
     async fn committee(&self, peer: PeerId, epoch: Epoch) -> Option<Answer>;

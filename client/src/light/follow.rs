@@ -15,14 +15,14 @@ use floe_chain::{
     succession::Succession,
 };
 use floe_p2p::identity::PeerId;
-use futures::{StreamExt, stream};
+use futures::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Answer, Directory, LightError, Standing, TrustAnchor};
 use crate::disk::trust::{TrustFile, Trusted};
 
 /// Peers asked at the same time.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 64;
 /// Answers that verify and agree, after which nobody else is asked.
 const ENOUGH: usize = 2;
 /// How long all peers together may take to name a committee.
@@ -148,7 +148,7 @@ impl Follower {
             return Ok(None);
         };
         let now = (self.clock)();
-        let mut answers = ask(&*self.directory, epoch).await;
+        let mut answers = ask(&*self.directory, epoch);
         let mut found: Option<Named> = None;
         let mut agreed = 0;
         let mut until = Instant::now() + ROUND;
@@ -188,7 +188,7 @@ impl Follower {
 
 /// The committee the anchor names, from whoever has it.
 async fn first(anchor: &TrustAnchor, directory: &dyn Directory) -> Result<Committee, LightError> {
-    let mut answers = ask(directory, anchor.epoch).await;
+    let mut answers = ask(directory, anchor.epoch);
     let mut asked = BTreeSet::new();
     let until = Instant::now() + ROUND;
     while let Ok(Some((peer, answer))) = timeout_at(until, answers.next()).await {
@@ -206,20 +206,19 @@ async fn first(anchor: &TrustAnchor, directory: &dyn Directory) -> Result<Commit
     })
 }
 
-/// What each known peer says, as the answers come.
-async fn ask(
+/// What each peer says, as peers are reached and answers come.
+fn ask(
     directory: &dyn Directory,
     epoch: Epoch,
 ) -> impl futures::Stream<Item = (PeerId, Option<Answer>)> + Unpin {
-    let peers = directory.peers().await;
-    let asks = peers.into_iter().map(move |peer| async move {
+    let asks = directory.peers().map(move |peer| async move {
         let answer = directory.committee(peer, epoch).await;
         (
             peer,
             answer.filter(|answer| answer.committee.epoch() == epoch),
         )
     });
-    Box::pin(stream::iter(asks).buffer_unordered(AT_ONCE))
+    Box::pin(asks.buffer_unordered(AT_ONCE))
 }
 
 #[cfg(test)]
@@ -232,6 +231,7 @@ mod tests {
         id::{NetworkId, SystemId},
     };
     use floe_p2p::{address::DataAddress, identity::Identity};
+    use futures::stream::{self, BoxStream};
 
     use super::*;
     use crate::light::testing::{
@@ -255,8 +255,8 @@ mod tests {
 
     #[async_trait]
     impl Directory for Said {
-        async fn peers(&self) -> Vec<PeerId> {
-            self.0.iter().map(|(peer, _)| *peer).collect()
+        fn peers(&self) -> BoxStream<'_, PeerId> {
+            Box::pin(stream::iter(self.0.iter().map(|(peer, _)| *peer)))
         }
 
         async fn committee(&self, peer: PeerId, epoch: Epoch) -> Option<Answer> {
@@ -274,8 +274,8 @@ mod tests {
 
     #[async_trait]
     impl Directory for Silent {
-        async fn peers(&self) -> Vec<PeerId> {
-            self.0.peers().await
+        fn peers(&self) -> BoxStream<'_, PeerId> {
+            self.0.peers()
         }
 
         async fn committee(&self, peer: PeerId, epoch: Epoch) -> Option<Answer> {

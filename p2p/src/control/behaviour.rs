@@ -5,19 +5,21 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use floe_chain::id::NetworkId;
 use libp2p::{
-    StreamProtocol, allow_block_list, autonat, connection_limits, dcutr, gossipsub, identify, kad,
+    StreamProtocol, allow_block_list, autonat, connection_limits, dcutr, identify, kad,
     memory_connection_limits, ping, relay, request_response,
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
 };
 
 use super::{
     codec::ControlCodec,
+    crowd::Crowd,
+    gossip::gossip,
+    meter::Metered,
     protect::Protect,
     request,
     settings::{ControlSettings, Role},
     store::NodeRecordStore,
     streams::Streams,
-    topic::Topic,
 };
 use crate::identity::Identity;
 
@@ -46,11 +48,12 @@ pub(super) struct Behaviour {
     pub(super) limits: connection_limits::Behaviour,
     memory: memory_connection_limits::Behaviour,
     pub(super) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
+    pub(super) crowd: Crowd,
     pub(super) protect: Protect,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
-    pub(super) kad: kad::Behaviour<NodeRecordStore>,
-    pub(super) gossip: gossipsub::Behaviour,
+    pub(super) kad: Toggle<kad::Behaviour<NodeRecordStore>>,
+    pub(super) gossip: Metered,
     pub(super) requests: request_response::Behaviour<ControlCodec>,
     pub(super) streams: Streams,
     relay: Toggle<relay::Behaviour>,
@@ -87,22 +90,27 @@ impl Behaviour {
             request_response::ProtocolSupport::Outbound
         };
         let protocol = StreamProtocol::new(request::PROTOCOL);
-        let mut kad = kad::Behaviour::with_config(peer, NodeRecordStore::default(), kad_config());
-        // Without a confirmed address the automatic mode would stay a client for ever.
-        kad.set_mode(Some(if node {
-            kad::Mode::Server
-        } else {
-            kad::Mode::Client
-        }));
+        let kad = settings.table.then(|| {
+            let store = NodeRecordStore::default();
+            let mut kad = kad::Behaviour::with_config(peer, store, kad_config());
+            // Without a confirmed address the automatic mode would stay a client for ever.
+            kad.set_mode(Some(if node {
+                kad::Mode::Server
+            } else {
+                kad::Mode::Client
+            }));
+            kad
+        });
         Ok(Self {
             limits: connection_limits::Behaviour::new(limits),
             memory: memory_connection_limits::Behaviour::with_max_percentage(MEMORY_SHARE),
             blocked: allow_block_list::Behaviour::default(),
+            crowd: Crowd::default(),
             protect: Protect::default(),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::default(),
-            kad,
-            gossip: gossip(identity, network, settings)?,
+            kad: kad.into(),
+            gossip: Metered::new(gossip(identity, network, settings.role)?),
             requests: request_response::Behaviour::with_codec(
                 ControlCodec,
                 [(protocol, support)],
@@ -135,82 +143,4 @@ fn kad_config() -> kad::Config {
         .set_caching(kad::Caching::Disabled)
         .set_replication_factor(NonZeroUsize::new(20).expect("20 is not 0"));
     config
-}
-
-/// Messages are validated elsewhere, and passed on only then.
-pub(super) fn gossip_config() -> gossipsub::Config {
-    gossipsub::ConfigBuilder::default()
-        .validation_mode(gossipsub::ValidationMode::Strict)
-        .validate_messages()
-        .max_transmit_size(Topic::MAX_SIZE + ENVELOPE)
-        // The same news from two publishers is one message.
-        .message_id_fn(|message| {
-            let mut hasher = blake3::Hasher::new();
-            hasher.update(message.topic.as_str().as_bytes());
-            hasher.update(&[0]);
-            hasher.update(&message.data);
-            gossipsub::MessageId::new(&hasher.finalize().as_bytes()[..20])
-        })
-        .history_length(12)
-        .flood_publish(false)
-        .gossip_factor(GOSSIP_FACTOR)
-        .build()
-        .expect("constants that agree with each other")
-}
-
-/// Gossip of a deployment, subscribed to what this peer needs to hear.
-fn gossip(
-    identity: &Identity,
-    network: NetworkId,
-    settings: &ControlSettings,
-) -> Result<gossipsub::Behaviour, String> {
-    let config = gossip_config();
-    let authenticity = gossipsub::MessageAuthenticity::Signed(identity.keypair().clone());
-    let mut gossip = gossipsub::Behaviour::new(authenticity, config)?;
-    let topics: &[Topic] = match settings.role {
-        Role::Node => &Topic::ALL,
-        Role::Client => &[Topic::Committee],
-    };
-    let mut scored = std::collections::HashMap::new();
-    for topic in topics.iter().map(|topic| ident(*topic, network)) {
-        gossip
-            .subscribe(&topic)
-            .map_err(|error| error.to_string())?;
-        scored.insert(topic.hash(), topic_score());
-    }
-    let params = gossipsub::PeerScoreParams {
-        topics: scored,
-        app_specific_weight: 1.0,
-        // A whole network on one machine shares its address.
-        ip_colocation_factor_weight: if settings.local_network { 0.0 } else { -5.0 },
-        ..gossipsub::PeerScoreParams::default()
-    };
-    gossip.with_peer_score(params, gossipsub::PeerScoreThresholds::default())?;
-    Ok(gossip)
-}
-
-/// Share of the peers outside the mesh that are told what was heard, beyond the least number: all members
-/// are connected with each other, and with the usual quarter these lists would be most of the traffic.
-const GOSSIP_FACTOR: f64 = 0.02;
-/// What gossipsub adds to a message: topic, author, key, signature, sequence number.
-const ENVELOPE: usize = 1 << 10;
-
-pub(super) fn ident(topic: Topic, network: NetworkId) -> gossipsub::IdentTopic {
-    gossipsub::IdentTopic::new(topic.name(network))
-}
-
-/// These topics say little, so nobody is blamed for silence: only invalid messages cost.
-fn topic_score() -> gossipsub::TopicScoreParams {
-    gossipsub::TopicScoreParams {
-        time_in_mesh_weight: 0.01,
-        time_in_mesh_quantum: Duration::from_secs(1),
-        time_in_mesh_cap: 300.0,
-        first_message_deliveries_weight: 0.5,
-        first_message_deliveries_cap: 20.0,
-        mesh_message_deliveries_weight: 0.0,
-        mesh_failure_penalty_weight: 0.0,
-        invalid_message_deliveries_weight: -20.0,
-        invalid_message_deliveries_decay: 0.99,
-        ..gossipsub::TopicScoreParams::default()
-    }
 }

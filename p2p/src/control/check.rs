@@ -19,7 +19,7 @@ use super::{
     swarm::Command,
     topic::Topic,
 };
-use crate::identity::PeerId;
+use crate::identity::{PeerId, peer_id_of};
 
 /// Something to check.
 #[derive(Debug)]
@@ -110,6 +110,7 @@ impl Checker {
             } => self.gossip(topic, source, publisher, id, &data),
             Checkable::Records { from, records } => records
                 .into_iter()
+                .filter(|record| self.is_wanted(from, record))
                 .flat_map(|record| self.record(Some(from), record))
                 .collect(),
             Checkable::Found { from, record } => match bcs::from_bytes(&record.value) {
@@ -164,6 +165,14 @@ impl Checker {
         outcomes
     }
 
+    /// Of others, a peer is asked about members only: with records of strangers, signed by keys made for
+    /// it, it would fill the book.
+    fn is_wanted(&self, from: PeerId, record: &SignedRecord) -> bool {
+        let claim = record.peek().ok();
+        let peer = claim.and_then(|claim| peer_id_of(&claim.identity.to_bytes()).ok());
+        peer.is_none_or(|peer| peer == from || self.book.is_member(&peer))
+    }
+
     fn record(&self, from: Option<PeerId>, record: SignedRecord) -> Vec<Outcome> {
         match record.verify(self.book.network(), wall_clock()) {
             Ok(record) => self.taken(record),
@@ -192,9 +201,9 @@ impl Checker {
         match signed.verify(self.book.network(), wall_clock()) {
             Ok(verified) if key_of(&verified.peer()).as_ref() == Some(&record.key) => {
                 let mut outcomes = self.taken(verified.clone());
-                // An older record than the one known here is not kept for others either.
-                let newest = self.book.record(&verified.peer());
-                if newest.is_none_or(|newest| newest == verified) {
+                // An older record than the one known here is not kept for others either, nor one for
+                // which there is no room in the book.
+                if self.book.record(&verified.peer()) == Some(verified) {
                     outcomes.push(Outcome::Command(Command::Keep(record)));
                 }
                 outcomes

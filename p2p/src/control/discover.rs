@@ -1,14 +1,19 @@
-//! Looks for members whose record is missing: asks whoever is connected, then the table, and the
-//! data plane when nobody is connected at all. Gossip brings most records before this has to.
+//! Looks for members whose record is missing: asks whoever is connected, then the table, and members on
+//! the data plane while none is connected. Gossip brings most records before this has to.
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, watch};
+use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 
 use super::{
     book::AddressBook,
     check::Checkable,
     plane::ControlPlane,
+    record::SignedRecord,
     request::{ControlAnswer, ControlRequest, PeerKey},
 };
 use crate::{
@@ -19,16 +24,25 @@ use crate::{
 };
 use floe_chain::epoch::Epoch;
 
-/// Between two rounds at first; each round that changes nothing doubles it.
+/// Between two rounds at first; each round that finds nothing doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Peers asked in a round.
-const ASKED: usize = 3;
+/// Members and bootstraps asked at once: more of them than an attacker has answers to delay.
+const TRUSTED: usize = 24;
+/// Others asked in a round.
+const STRANGERS: usize = 4;
+/// Members asked on the data plane in a round.
+const DIALLED: usize = 3;
 /// Lookups in the table in a round.
 const LOOKUPS: usize = 8;
-/// Time for an answer on the data plane.
+/// Records asked for at once.
+const WANTED: usize = 128;
+/// Time for an answer.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Records, if there was an answer, and who gave it.
+type Answer<'a> = BoxFuture<'a, (PeerId, Option<Vec<SignedRecord>>)>;
 
 /// Looks until the plane is gone.
 pub(super) async fn discover(
@@ -38,80 +52,108 @@ pub(super) async fn discover(
     check: mpsc::Sender<Checkable>,
     mut connected: watch::Receiver<Vec<PeerId>>,
 ) {
+    let mut committees = plane.committees();
     let (mut pause, mut round) = (FIRST_PAUSE, 0_usize);
+    let mut before = Vec::new();
     while !check.is_closed() {
-        let missing: Vec<_> = book
-            .without_record()
-            .into_iter()
-            .filter(|peer| *peer != plane.local_peer())
-            .collect();
+        let mut missing = book.without_record();
+        missing.retain(|peer| *peer != plane.local_peer());
+        missing.sort_unstable();
         if !missing.is_empty() {
-            let peers = connected.borrow().clone();
-            let keys = missing
-                .iter()
-                .filter_map(PeerKey::of)
-                .take(128)
-                .collect::<Vec<_>>();
+            let peers = connected.borrow_and_update().clone();
+            let keys = rotated(&missing, round * (WANTED / 2)).filter_map(PeerKey::of);
+            let keys: Vec<_> = keys.take(WANTED).collect();
             let keys: Bounded<_, 256> = keys.try_into().unwrap_or_default();
-            if peers.is_empty() {
-                if let Some(data) = &data {
-                    by_data_plane(&book, data, &check, &missing, &keys, round).await;
+            let mut answers = FuturesUnordered::new();
+            answers.extend(by_control_plane(&plane, &book, &peers, &keys, round));
+            if let Some(data) = &data
+                && !peers.iter().any(|peer| book.is_member(peer))
+            {
+                answers.extend(by_data_plane(data, &book, &missing, &keys, round));
+            }
+            // All at once: those who are silent delay nobody.
+            while let Some((from, answer)) = answers.next().await {
+                if let Some(records) = answer {
+                    let _ = check.send(Checkable::Records { from, records }).await;
                 }
-            } else {
-                for peer in rotated(&peers, round).take(ASKED) {
-                    let request = ControlRequest::Records(keys.clone());
-                    if let Ok(ControlAnswer::Records(records)) = plane.ask(*peer, request).await {
-                        let (from, records) = (*peer, records.into_inner());
-                        let _ = check.send(Checkable::Records { from, records }).await;
-                    }
-                }
+            }
+            if !peers.is_empty() {
                 for peer in rotated(&missing, round).take(LOOKUPS) {
                     plane.find(*peer).await;
                 }
             }
             round = round.wrapping_add(1);
         }
-        let before = book.changes();
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = connected.changed() => tokio::time::sleep(FIRST_PAUSE).await,
-        }
-        pause = if book.changes() == before {
+        // Only members count as found: strangers with new records do not hurry this.
+        pause = if missing == before {
             (pause * 2).min(LONGEST_PAUSE)
         } else {
             FIRST_PAUSE
         };
+        before = missing;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = connected.changed() => tokio::time::sleep(FIRST_PAUSE).await,
+            _ = committees.changed() => {}
+        }
     }
 }
 
-/// Asks members, at the addresses the chain has for them.
-async fn by_data_plane(
+/// Asks members and bootstraps, and a few of the others.
+fn by_control_plane<'a>(
+    plane: &'a ControlPlane,
     book: &AddressBook,
-    data: &DataClient,
-    check: &mpsc::Sender<Checkable>,
+    peers: &[PeerId],
+    keys: &Bounded<PeerKey, 256>,
+    round: usize,
+) -> Vec<Answer<'a>> {
+    let bootstraps = book.bootstraps();
+    let (trusted, others): (Vec<PeerId>, Vec<PeerId>) = peers
+        .iter()
+        .partition(|peer| book.is_member(peer) || bootstraps.contains(peer));
+    let trusted = rotated(&trusted, round * TRUSTED).take(TRUSTED);
+    let others = rotated(&others, round * STRANGERS).take(STRANGERS);
+    trusted
+        .chain(others)
+        .map(|&peer| -> Answer<'a> {
+            let asked = plane.ask(peer, ControlRequest::Records(keys.clone()));
+            Box::pin(async move {
+                match timeout(PATIENCE, asked).await {
+                    Ok(Ok(ControlAnswer::Records(records))) => (peer, Some(records.into_inner())),
+                    _ => (peer, None),
+                }
+            })
+        })
+        .collect()
+}
+
+/// Asks members, at the addresses the chain has for them.
+fn by_data_plane<'a>(
+    data: &'a DataClient,
+    book: &AddressBook,
     missing: &[PeerId],
     keys: &Bounded<PeerKey, 256>,
     round: usize,
-) {
-    let options = CallOptions {
+) -> Vec<Answer<'a>> {
+    const OPTIONS: CallOptions = CallOptions {
         deadline: PATIENCE,
         class: TrafficClass::Control,
         epoch: Epoch::ZERO,
     };
     let reachable = rotated(missing, round).filter(|peer| !book.data(peer).1.is_empty());
-    for peer in reachable.take(ASKED) {
-        let to = PeerAddress {
-            peer: *peer,
-            addresses: Vec::new(),
-        };
-        let request = GetNodeRecord {
-            peers: keys.clone(),
-        };
-        if let Ok(reply) = data.get_node_record(&to, &request, &options).await {
-            let (from, records) = (*peer, reply.records.into_inner());
-            let _ = check.send(Checkable::Records { from, records }).await;
-        }
-    }
+    reachable
+        .take(DIALLED)
+        .map(|&peer| -> Answer<'a> {
+            let addresses = Vec::new();
+            let to = PeerAddress { peer, addresses };
+            let peers = keys.clone();
+            Box::pin(async move {
+                let request = GetNodeRecord { peers };
+                let reply = data.get_node_record(&to, &request, &OPTIONS).await;
+                (peer, reply.ok().map(|reply| reply.records.into_inner()))
+            })
+        })
+        .collect()
 }
 
 /// All of a list, from another place on in every round.

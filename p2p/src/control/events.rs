@@ -4,20 +4,24 @@
 use std::net::IpAddr;
 
 use libp2p::{
-    Multiaddr, autonat, gossipsub, identify, kad, multiaddr::Protocol, request_response,
-    swarm::SwarmEvent,
+    Multiaddr, autonat, connection_limits, gossipsub, identify, kad,
+    multiaddr::Protocol,
+    request_response,
+    swarm::{ConnectionDenied, ListenError, SwarmEvent},
 };
 use tokio::time::Instant;
 
 use super::{
     behaviour::{BehaviourEvent, KAD},
     check::Checkable,
+    meter::Metering,
     plane::AskError,
     request::{self, ControlAnswer, ControlRequest},
     respond::Asked,
     score::Fault,
     store::is_plausible,
     swarm::SwarmTask,
+    table,
 };
 use crate::{identity::PeerId, wire::Bounded};
 
@@ -41,6 +45,7 @@ impl SwarmTask {
                 num_established,
                 ..
             } if num_established.get() == 1 => {
+                self.tried(&peer_id);
                 self.connected.send_modify(|all| all.push(peer_id));
             }
             SwarmEvent::ConnectionClosed {
@@ -58,18 +63,30 @@ impl SwarmTask {
                 ..
             } => {
                 tracing::debug!(%peer, %error, "dial failed");
+                self.tried(&peer);
             }
+            SwarmEvent::IncomingConnectionError {
+                error: ListenError::Denied { cause },
+                ..
+            } => self.denied(cause),
             _ => {}
+        }
+    }
+
+    fn denied(&self, cause: ConnectionDenied) {
+        if cause.downcast::<connection_limits::Exceeded>().is_ok() {
+            self.metrics.saturated("connections");
         }
     }
 
     fn behaviour_event(&mut self, event: BehaviourEvent) {
         match event {
-            BehaviourEvent::Gossip(gossipsub::Event::Message {
+            BehaviourEvent::Gossip(Metering::Gossip(gossipsub::Event::Message {
                 propagation_source,
                 message_id,
                 message,
-            }) => self.heard(propagation_source, message_id, message),
+            })) => self.heard(propagation_source, message_id, message),
+            BehaviourEvent::Gossip(Metering::Loud(peer)) => self.flooding(peer, "gossip_frames"),
             BehaviourEvent::Requests(event) => self.request_event(event),
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
                 self.identified(peer_id, &info);
@@ -89,7 +106,7 @@ impl SwarmTask {
 
     fn heard(&mut self, source: PeerId, id: gossipsub::MessageId, message: gossipsub::Message) {
         use gossipsub::MessageAcceptance::Ignore;
-        let topic = self.state.topics.get(&message.topic).copied();
+        let topic = self.state.topics.get(&message.topic);
         let within = self.state.gossip.take(source, Instant::now());
         let refused = match (topic, message.source) {
             (Some(topic), Some(publisher)) if within => {
@@ -110,8 +127,14 @@ impl SwarmTask {
             gossip.report_message_validation_result(&id, &source, Ignore);
         }
         if !within {
-            self.fault(source, Fault::Flooding);
+            self.flooding(source, "gossip_messages");
         }
+    }
+
+    /// A peer asks or says more than its quota of something.
+    fn flooding(&mut self, peer: PeerId, what: &'static str) {
+        self.metrics.saturated(what);
+        self.fault(peer, Fault::Flooding);
     }
 
     fn hand_to_check(&self, item: Checkable) -> bool {
@@ -135,7 +158,7 @@ impl SwarmTask {
             } => {
                 let within = self.state.requests.take(peer, Instant::now());
                 if !within {
-                    self.fault(peer, Fault::Flooding);
+                    self.flooding(peer, "peer_requests");
                 } else if let Err(full) = self.asked.try_send(Asked { request, channel }) {
                     self.metrics.saturated("requests");
                     let Asked { channel, .. } = full.into_inner();
@@ -202,13 +225,11 @@ impl SwarmTask {
     }
 
     fn identified(&mut self, peer: PeerId, info: &identify::Info) {
+        if !self.state.requests.take(peer, Instant::now()) {
+            return self.flooding(peer, "peer_requests");
+        }
         if info.protocols.contains(&KAD) {
-            for address in info.listen_addrs.iter().take(ADDRESSES) {
-                if self.acceptable(address) {
-                    let kad = &mut self.swarm.behaviour_mut().kad;
-                    kad.add_address(&peer, address.clone());
-                }
-            }
+            self.enter_in_table(peer, &info.listen_addrs);
         }
         let answers = info
             .protocols
@@ -217,6 +238,24 @@ impl SwarmTask {
         if answers && self.state.greeted.insert(peer) {
             let own = ControlRequest::Records(Bounded::default());
             self.swarm.behaviour_mut().requests.send_request(&peer, own);
+        }
+    }
+
+    /// Only where a peer said last that it is: the table itself would keep every address it ever named.
+    fn enter_in_table(&mut self, peer: PeerId, addresses: &[Multiaddr]) {
+        let acceptable = |address: &&Multiaddr| self.acceptable(address);
+        let addresses = addresses.iter().filter(acceptable).take(ADDRESSES);
+        let addresses: Vec<_> = addresses.cloned().collect();
+        let known = self.book.is_member(&peer) || self.local_network;
+        let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() else {
+            return;
+        };
+        kad.remove_peer(&peer);
+        if !known && !table::has_room(kad, &peer, &addresses) {
+            return self.metrics.saturated("table_places");
+        }
+        for address in addresses {
+            kad.add_address(&peer, address);
         }
     }
 
@@ -238,7 +277,7 @@ impl SwarmTask {
                         record,
                     });
                 } else {
-                    self.fault(source, Fault::Flooding);
+                    self.flooding(source, "peer_requests");
                 }
             }
             kad::Event::OutboundQueryProgressed {

@@ -185,7 +185,7 @@ impl Judge {
         data: &[u8],
         now: ChainTime,
     ) -> Verdict {
-        if data.len() > Topic::MAX_SIZE {
+        if data.len() > topic.max_size() {
             return Rejected::TooLong.into();
         }
         let judged = match topic {
@@ -550,9 +550,9 @@ mod tests {
     /// At 1,000 members and 1,024 shards every message is under the cap of gossip.
     #[test]
     fn the_largest_committee_fits_every_message() {
-        let fits = |message: &dyn erased::Size| {
-            let size = message.size();
-            assert!(size <= Topic::MAX_SIZE, "{size}");
+        let fits = |topic: Topic, message: &dyn erased::Size| {
+            let (size, max) = (message.size(), topic.max_size());
+            assert!(size <= max && max <= Topic::MAX_SIZE, "{topic:?}: {size}");
         };
         let (current, next) = (committee(7, 1_000, 1_000), committee(8, 1_000, 1_000));
         // Sizes do not depend on who signed.
@@ -563,16 +563,28 @@ mod tests {
             signature: signature.signature,
         };
         let signatures = vec![signature; current.members().len()];
-        fits(&CommitteeNews::Signature(signatures[0].clone()));
-        fits(&CommitteeNews::Certificate(certificate.clone()));
-        fits(inventory(1, NOW, 1_024).signed());
+        let signed = CommitteeNews::Signature(signatures[0].clone());
+        fits(Topic::Committee, &signed);
+        fits(
+            Topic::Committee,
+            &CommitteeNews::Certificate(certificate.clone()),
+        );
+        fits(Topic::Inventory, inventory(1, NOW, 1_024).signed());
+        let notice = InconsistencyNotice {
+            blob: BlobId::from_bytes([1; 32]),
+            segment: SegmentIndex(0),
+            digest: [2; 32],
+            size: 1_000,
+        };
+        fits(Topic::Inconsistency, &notice);
         let mut largest = (*record(1, NOW, 4000)).clone();
         let name = format!("{}:65535", "a".repeat(120));
         largest.data = vec![name.parse().unwrap(); 8].try_into().unwrap();
         let address = "/ip6/2001:db8::7/udp/65535/quic-v1".parse().unwrap();
         let address = super::super::record::ControlAddress::new(address).unwrap();
         largest.control = vec![address; 8].try_into().unwrap();
-        fits(super::super::record::VerifiedRecord::sign(largest, &identity(1)).signed());
+        let largest = super::super::record::VerifiedRecord::sign(largest, &identity(1));
+        fits(Topic::Record, largest.signed());
 
         use super::super::request::{ControlAnswer, MAX_ANSWER, NamedCommittee};
         let handover = Some(certificate);

@@ -67,7 +67,9 @@ impl Metrics {
         );
         registry.register(
             "control_saturated",
-            "Work refused because a queue was full, by queue",
+            "Work refused because a limit was reached, by limit: queues (check, requests), what one \
+             peer may send (gossip_frames, gossip_messages, peer_requests), connections of strangers \
+             (connections, place), entries of one subnet in the table (table_places)",
             self.saturated.clone(),
         );
         registry.register(
@@ -103,7 +105,13 @@ impl Metrics {
     }
 
     pub(super) fn saturated(&self, what: &'static str) {
-        self.saturated.get_or_create(&WhatLabel { what }).inc();
+        self.saturated_by(what, 1);
+    }
+
+    pub(super) fn saturated_by(&self, what: &'static str, count: u64) {
+        self.saturated
+            .get_or_create(&WhatLabel { what })
+            .inc_by(count);
     }
 
     pub(super) fn peers(&self, what: &'static str, count: usize) {

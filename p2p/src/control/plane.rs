@@ -43,6 +43,7 @@ pub struct ControlPlane {
     committees: Arc<watch::Sender<Vec<Arc<Committee>>>>,
     connected: watch::Receiver<Vec<PeerId>>,
     listening: watch::Receiver<Vec<Multiaddr>>,
+    settled: watch::Receiver<bool>,
     metrics: Arc<Metrics>,
     streams: Arc<StreamTransport>,
     tasks: TaskTracker,
@@ -145,6 +146,7 @@ impl ControlPlane {
         let (news, heard) = mpsc::channel(NEWS);
         let (connected_sender, connected) = watch::channel(Vec::new());
         let (listening_sender, listening) = watch::channel(Vec::new());
+        let (settled_sender, settled) = watch::channel(false);
         let committees = watch::Sender::new(Vec::new());
         let opener = Opener::new(commands.clone());
         let (streamed, sorter) = StreamTransport::new(local, opener, connected.clone(), streams);
@@ -166,6 +168,7 @@ impl ControlPlane {
             asked,
             connected: connected_sender,
             listening: listening_sender,
+            settled: settled_sender,
             local_network: settings.local_network,
             state: State::new(&book),
         };
@@ -176,6 +179,7 @@ impl ControlPlane {
             committees: Arc::new(committees),
             connected: connected.clone(),
             listening,
+            settled,
             metrics,
             streams: Arc::new(streamed),
             tasks: TaskTracker::new(),
@@ -243,6 +247,18 @@ impl ControlPlane {
     #[must_use]
     pub fn listening(&self) -> watch::Receiver<Vec<Multiaddr>> {
         self.listening.clone()
+    }
+
+    /// Whether every bootstrap has been reached or found out of reach: until then, whoever is connected
+    /// may be those who answer fastest, and nothing better.
+    #[must_use]
+    pub fn settled(&self) -> watch::Receiver<bool> {
+        self.settled.clone()
+    }
+
+    /// The committees that matter now, and later changes.
+    pub(super) fn committees(&self) -> watch::Receiver<Vec<Arc<Committee>>> {
+        self.committees.subscribe()
     }
 
     /// Judges gossip by these committees from now on, and connects to their members: those of the

@@ -18,6 +18,8 @@ pub enum Fault {
     Flooding,
     /// A request it did not answer.
     Unanswered,
+    /// So much invalid or promised gossip that nobody listens to it any more.
+    Spam,
 }
 
 impl Fault {
@@ -28,6 +30,8 @@ impl Fault {
             Self::Forged => 20.0,
             Self::Flooding => 5.0,
             Self::Unanswered => 1.0,
+            // A ban at once.
+            Self::Spam => 2.0 * -Scores::BAN_BELOW,
         }
     }
 
@@ -39,6 +43,7 @@ impl Fault {
             Self::Forged => "forged",
             Self::Flooding => "flooding",
             Self::Unanswered => "unanswered",
+            Self::Spam => "spam",
         }
     }
 }

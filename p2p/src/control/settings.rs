@@ -24,6 +24,9 @@ pub struct ControlSettings {
     pub local_network: bool,
     /// Most connections with peers outside the committee.
     pub connections: u32,
+    /// Whether to take part in the distributed hash table. Without it, records come from those who are
+    /// asked, and by gossip.
+    pub table: bool,
 }
 
 impl ControlSettings {
@@ -36,6 +39,7 @@ impl ControlSettings {
             external: Vec::new(),
             local_network: false,
             connections: 512,
+            table: true,
         }
     }
 
@@ -48,6 +52,7 @@ impl ControlSettings {
             external: Vec::new(),
             local_network: false,
             connections: 64,
+            table: true,
         }
     }
 }

@@ -20,9 +20,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    behaviour::{Behaviour, ident},
+    behaviour::Behaviour,
     book::AddressBook,
     check::Checkable,
+    gossip::{KnownTopics, SHUT_OUT, ident},
     mesh::Mesh,
     metrics::Metrics,
     plane::AskError,
@@ -82,7 +83,7 @@ pub(super) enum Command {
 
 /// Between two looks at who is to be dialled and whose ban is over.
 const TICK: Duration = Duration::from_millis(250);
-/// Connections below which bootstraps are dialled.
+/// Connected members below which bootstraps are dialled. Strangers do not count: they may all be one.
 const FEW: usize = 4;
 /// Small requests a peer may send: per second, and at once.
 const REQUESTS: (u32, u32) = (16, 64);
@@ -106,6 +107,7 @@ pub(super) struct SwarmTask {
     pub(super) asked: mpsc::Sender<Asked>,
     pub(super) connected: watch::Sender<Vec<PeerId>>,
     pub(super) listening: watch::Sender<Vec<Multiaddr>>,
+    pub(super) settled: watch::Sender<bool>,
     pub(super) local_network: bool,
     pub(super) state: State,
 }
@@ -118,23 +120,25 @@ pub(super) struct State {
     pub(super) gossip: Quota,
     pub(super) waiting:
         HashMap<OutboundRequestId, oneshot::Sender<Result<ControlAnswer, AskError>>>,
-    pub(super) topics: HashMap<gossipsub::TopicHash, Topic>,
+    pub(super) topics: KnownTopics,
     announced: Option<(kad::Record, usize, Instant)>,
     pub(super) greeted: HashSet<PeerId>,
+    /// Bootstraps of which nothing was heard yet, good or bad.
+    untried: HashSet<PeerId>,
 }
 
 impl State {
     pub(super) fn new(book: &AddressBook) -> Self {
-        let topics = Topic::ALL.map(|topic| (ident(topic, book.network()).hash(), topic));
         Self {
             mesh: Mesh::default(),
             scores: Scores::default(),
             requests: Quota::new(REQUESTS.0, REQUESTS.1),
             gossip: Quota::new(GOSSIP.0, GOSSIP.1),
             waiting: HashMap::new(),
-            topics: topics.into(),
+            topics: KnownTopics::new(book.network()),
             announced: None,
             greeted: HashSet::new(),
+            untried: book.bootstraps().into_iter().collect(),
         }
     }
 }
@@ -144,6 +148,9 @@ impl SwarmTask {
     pub(super) async fn run(mut self, token: CancellationToken) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let local = *self.swarm.local_peer_id();
+        self.tried(&local);
+        self.members();
         loop {
             tokio::select! {
                 () = token.cancelled() => return,
@@ -166,8 +173,9 @@ impl SwarmTask {
                 reply,
             } => self.ask(peer, request, reply),
             Command::Find(peer) => {
-                if let Some(key) = key_of(&peer) {
-                    self.swarm.behaviour_mut().kad.get_record(key);
+                let kad = self.swarm.behaviour_mut().kad.as_mut();
+                if let (Some(kad), Some(key)) = (kad, key_of(&peer)) {
+                    kad.get_record(key);
                 }
             }
             Command::Announce(record) => self.announce(&record),
@@ -182,8 +190,10 @@ impl SwarmTask {
             }
             Command::Keep(record) => {
                 use kad::store::RecordStore;
-                // A full store is full of members: nothing is lost.
-                let _ = self.swarm.behaviour_mut().kad.store_mut().put(record);
+                if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
+                    // It has more room than the book, which has room for every member.
+                    let _ = kad.store_mut().put(record);
+                }
             }
             Command::Answer { channel, answer } => {
                 // A peer that gave up is told nothing.
@@ -259,24 +269,36 @@ impl SwarmTask {
                 .unwrap_or(ANNOUNCE_AFTER[last]);
         *round = (*round + 1).min(last);
         let record = record.clone();
-        let _ = self
-            .swarm
-            .behaviour_mut()
-            .kad
-            .put_record(record, kad::Quorum::One);
+        if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
+            let _ = kad.put_record(record, kad::Quorum::One);
+        }
     }
 
-    /// Members are protected and exempt from connection counts; who is none any more is not.
+    /// Members are protected and exempt from connection counts; who is none any more is not. Bootstraps
+    /// are exempt, too: whoever is met on the way to a member must not take their place.
     fn members(&mut self) {
         let members: HashSet<_> = self.book.members().into_keys().collect();
+        let mut exempt: HashSet<_> = self.book.bootstraps().into_iter().collect();
         let behaviour = self.swarm.behaviour_mut();
         for gone in behaviour.protect.peers().difference(&members) {
-            behaviour.limits.remove_peer_id(gone);
+            if !exempt.contains(gone) {
+                behaviour.limits.remove_peer_id(gone);
+            }
         }
-        for member in &members {
-            behaviour.limits.bypass_peer_id(member);
+        exempt.extend(&members);
+        for peer in &exempt {
+            behaviour.limits.bypass_peer_id(peer);
         }
+        behaviour.crowd.exempt(exempt);
         behaviour.protect.set(members);
+    }
+
+    /// A bootstrap was reached, or cannot be.
+    pub(super) fn tried(&mut self, peer: &PeerId) {
+        self.state.untried.remove(peer);
+        if self.state.untried.is_empty() && !*self.settled.borrow() {
+            self.settled.send_replace(true);
+        }
     }
 
     pub(super) fn fault(&mut self, peer: PeerId, fault: Fault) {
@@ -305,8 +327,17 @@ impl SwarmTask {
         self.state.requests.tidy(now);
         self.state.gossip.tidy(now);
         let connected = self.connected.borrow().clone();
-        let members = connected.iter().filter(|peer| self.book.is_member(peer));
-        self.metrics.peers("members", members.count());
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.gossip.tidy(now);
+        let crowded = behaviour.crowd.take_refused();
+        self.metrics.saturated_by("place", crowded);
+        for peer in &connected {
+            let score = self.swarm.behaviour().gossip.peer_score(peer);
+            if score.is_some_and(|score| score < SHUT_OUT) {
+                self.fault(*peer, Fault::Spam);
+            }
+        }
+        self.metrics.peers("members", self.connected_members());
         self.metrics.peers("connected", connected.len());
         let banned = self.swarm.behaviour().blocked.blocked_peers().len();
         self.metrics.peers("banned", banned);
@@ -314,7 +345,7 @@ impl SwarmTask {
 
     fn dial(&mut self, now: Instant) {
         let mut wanted: Vec<_> = self.book.members().into_keys().collect();
-        if self.connected.borrow().len() < FEW {
+        if self.connected_members() < FEW {
             wanted.extend(self.book.bootstraps());
         }
         wanted.retain(|peer| !self.state.scores.is_banned(peer));
@@ -338,6 +369,13 @@ impl SwarmTask {
             .build();
         if let Err(error) = self.swarm.dial(options) {
             tracing::debug!(%peer, %error, "not dialled");
+            self.tried(&peer);
         }
+    }
+
+    fn connected_members(&self) -> usize {
+        let connected = self.connected.borrow();
+        let members = connected.iter().filter(|peer| self.book.is_member(peer));
+        members.count()
     }
 }

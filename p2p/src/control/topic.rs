@@ -2,6 +2,11 @@
 
 use floe_chain::id::NetworkId;
 
+use super::{inventory::InventorySummary, record::NodeRecord, signed::Signable};
+
+/// What an Ed25519 signature and the length in front of what it signs add to a value.
+const SIGNATURE: usize = 64 + 3;
+
 /// What a gossip message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
@@ -24,8 +29,21 @@ impl Topic {
         Self::Inconsistency,
     ];
 
-    /// The longest message of any topic, in bytes; with the envelope of gossip 64 KiB.
-    pub const MAX_SIZE: usize = 63 << 10;
+    /// The longest message of any topic, in bytes.
+    pub const MAX_SIZE: usize = 37 << 10;
+
+    /// The longest message of this topic, in bytes: no honest one is longer.
+    #[must_use]
+    pub const fn max_size(self) -> usize {
+        match self {
+            // A signed record.
+            Self::Record => NodeRecord::MAX_SIZE + SIGNATURE,
+            // A statement, the bitmap of 1,024 members, a signature.
+            Self::Committee => 1 << 10,
+            Self::Inventory => InventorySummary::MAX_SIZE + SIGNATURE,
+            Self::Inconsistency => 128,
+        }
+    }
 
     /// A word for metrics and names.
     #[must_use]

@@ -18,7 +18,7 @@ use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    behaviour::gossip_config,
+    gossip::gossip_config,
     inventory::{Held, InventorySummary, ShardSummary, VerifiedInventory},
     news::{CommitteeNews, InconsistencyNotice},
     testing::{NETWORK, NOW, bls, committee, identity, node},
