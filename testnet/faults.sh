@@ -7,7 +7,7 @@
 #   --keep       keep the networks' folders and say where they are
 #   --no-build   use the binaries that are there
 # `all` are the rows that judge; `speed` measures and is asked for by name.
-# Rows: F02 to F22, F28, hostile, resume, memory. Power cuts, full disks, failing system calls, memory
+# Rows: F02 to F22, F27, F28, hostile, resume, memory. Power cuts, full disks, failing system calls, memory
 # limits and bad networks need root on Linux; rows that cannot be run are SKIPPED, which is not passed.
 
 set -euo pipefail

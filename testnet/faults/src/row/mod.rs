@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod disk;
 mod distance;
+mod flood;
 mod gateway;
 mod gone;
 mod hostile;
@@ -135,6 +136,12 @@ pub(crate) const ROWS: &[Row] = &[
         "clocks 24 h off on f nodes, then jumping",
         [FakeTime],
         pause::clocks
+    ),
+    row!(
+        "F27",
+        "floods against nodes in 256 MiB: one, then f",
+        [MemoryGroups],
+        flood::flood
     ),
     row!(
         "F28",
