@@ -68,7 +68,7 @@ floe health >/dev/null || fail "the restarted nodes do not serve"
 floe store --progress off "$work/in3" >/dev/null || fail "no write after the restart"
 ok "the nodes come back and the interrupted write goes on"
 
-object=$(floe ls --json | grep "$id2" | sed 's/.*"object":"\([^"]*\)".*/\1/')
+object=$(floe ls --json | grep -F -- "$id2" | sed 's/.*"object":"\([^"]*\)".*/\1/')
 floe verify --light --export "$work/proof" --object "$object" -- "$id2" >/dev/null || fail "no proof is made"
 kill "$(cat "$net/devnet/pid")"
 while kill -0 "$(cat "$net/devnet/pid")" 2>/dev/null; do sleep 0.1; done
