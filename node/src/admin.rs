@@ -1,6 +1,5 @@
-//! The operator's door: `/live`, `/ready`, `/status`, `/peers` and
-//! `/metrics` over HTTP. It answers and changes
-//! nothing.
+//! The operator's door: `/live`, `/ready`, `/status`, `/peers`, `/connections` and `/metrics` over HTTP.
+//! It answers and changes nothing.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -12,6 +11,7 @@ use axum::{
     routing::get,
 };
 use floe_codec::Axis;
+use floe_p2p::plane::Limits;
 use prometheus_client::registry::Registry;
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     control::{Control, PeerCounts},
+    guests::Guests,
     heal::HealProgress,
     health,
     keeper::ScrubProgress,
@@ -78,10 +79,12 @@ struct ShardStatus {
     missing_secondary: u64,
 }
 
-struct Door {
-    node: Arc<Node>,
-    control: Option<Arc<Control>>,
-    metrics: Registry,
+/// What the door shows.
+pub(crate) struct Door {
+    pub(crate) node: Arc<Node>,
+    pub(crate) control: Option<Arc<Control>>,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Registry,
 }
 
 /// Opens the door; nobody is answered yet.
@@ -97,9 +100,7 @@ pub(crate) async fn open(address: SocketAddr) -> Result<TcpListener, AdminError>
 /// The listener fails.
 pub(crate) async fn serve(
     listener: TcpListener,
-    node: Arc<Node>,
-    control: Option<Arc<Control>>,
-    metrics: Registry,
+    door: Door,
     token: CancellationToken,
 ) -> Result<(), std::io::Error> {
     let router = Router::new()
@@ -107,12 +108,9 @@ pub(crate) async fn serve(
         .route("/ready", get(ready))
         .route("/status", get(status))
         .route("/peers", get(peers))
+        .route("/connections", get(connections))
         .route("/metrics", get(metrics_text))
-        .with_state(Arc::new(Door {
-            node,
-            control,
-            metrics,
-        }));
+        .with_state(Arc::new(door));
     axum::serve(listener, router)
         .with_graceful_shutdown(token.cancelled_owned())
         .await
@@ -142,6 +140,10 @@ async fn status(State(door): State<Arc<Door>>) -> Response {
 
 async fn peers(State(door): State<Arc<Door>>) -> Response {
     Json(door.control.as_ref().map(|control| control.peers())).into_response()
+}
+
+async fn connections(State(door): State<Arc<Door>>) -> Json<Guests> {
+    Json(door.limits.report().into())
 }
 
 async fn metrics_text(State(door): State<Arc<Door>>) -> Response {

@@ -10,6 +10,7 @@ pub mod config;
 pub mod control;
 pub mod epoch;
 pub mod follower;
+pub mod guests;
 mod heal;
 pub mod health;
 mod keeper;

@@ -15,6 +15,7 @@ use floe_codec::{Codec, CodecError};
 use floe_p2p::{
     Resolve,
     control::{book::AddressBook, record::ControlAddress, settings::ControlSettings},
+    guard::{GuardSettings, RoomSettings},
     identity::{Identity, PeerId},
     plane::DataPlane,
     server::ServerSettings,
@@ -29,10 +30,10 @@ use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{self, AdminError},
+    admin::{self, AdminError, Door},
     config::{NetworkConfig, NodeConfig, Upkeep},
     control::{self, Archive, ChainSlot, ControlError, ControlParts, Directory},
-    epoch, follower,
+    epoch, follower, guests,
     heal::{self, Healer},
     keeper,
     node::Node,
@@ -141,10 +142,15 @@ pub fn serve(
         request_memory,
         upkeep,
     } = parts;
+    let book = Arc::clone(&directory.book);
     let half = usize::try_from(request_memory / 2).unwrap_or(usize::MAX);
     let settings = ServerSettings {
         inbound_memory: half,
         outbound_memory: half,
+        guard: GuardSettings {
+            rooms: RoomSettings::with_memory(request_memory),
+            ..GuardSettings::default()
+        },
         ..ServerSettings::default()
     };
     let view = node.watch();
@@ -157,8 +163,9 @@ pub fn serve(
     let (proofs, proved) = mpsc::channel(PROOFS);
     let local = transport.local_peer();
     let service = NodeService::new(Arc::clone(&node), directory.clone(), local, proofs.clone());
-    let book: Arc<dyn Resolve> = Arc::clone(&directory.book) as Arc<dyn Resolve>;
-    let plane = DataPlane::resolving(transport, service, Arc::new(classify), settings, Some(book));
+    let resolve: Arc<dyn Resolve> = Arc::clone(&book) as Arc<dyn Resolve>;
+    let classify = Arc::new(classify);
+    let plane = DataPlane::resolving(transport, service, classify, settings, Some(resolve));
     let healer = Healer {
         node: Arc::clone(&node),
         data: plane.client().clone(),
@@ -183,6 +190,8 @@ pub fn serve(
     supervisor.start("probe", keeper::probe(Arc::clone(&node), token()));
     supervisor.start("scrub", keeper::scrub(Arc::clone(&node), upkeep, token()));
     supervisor.start("collect", keeper::collect(Arc::clone(&node), token()));
+    let guests = guests::follow(plane.limits(), Arc::clone(&node), book, token());
+    supervisor.start("guests", guests);
     supervisor.start("heal", heal::run(healer, token()));
     if let Some(listener) = admin {
         let mut metrics = Registry::with_prefix("floe");
@@ -191,8 +200,13 @@ pub fn serve(
             let book = Arc::clone(&control.directory().book);
             control.plane().metrics().register(&mut metrics, book);
         }
-        let door = admin::serve(listener, node, control, metrics, supervisor.token());
-        supervisor.start("admin", door);
+        let door = Door {
+            node: Arc::clone(&node),
+            control,
+            limits: plane.limits(),
+            metrics,
+        };
+        supervisor.start("admin", admin::serve(listener, door, supervisor.token()));
     }
     Ok(plane)
 }

@@ -243,6 +243,20 @@ pub(crate) struct FrameWriter {
     pace: Pace,
     next_item: u32,
     pending: BytesMut,
+    /// What was copied to `pending`: whoever granted its memory gets it back when it is sent.
+    copied: Vec<Bytes>,
+}
+
+/// Bytes that were copied together, with what they were copied from.
+struct Together {
+    bytes: Bytes,
+    _from: Vec<Bytes>,
+}
+
+impl AsRef<[u8]> for Together {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl FrameWriter {
@@ -261,6 +275,7 @@ impl FrameWriter {
             pace: Pace::default(),
             next_item: 0,
             pending,
+            copied: Vec::new(),
         }
     }
 
@@ -282,6 +297,7 @@ impl FrameWriter {
         self.item_head(ItemStatus::Present, length);
         if bytes.len() <= Self::COPY_BELOW {
             self.pending.extend_from_slice(&bytes);
+            self.copied.push(bytes);
             return if self.pending.len() >= Self::FLUSH_AT {
                 self.flush().await
             } else {
@@ -312,7 +328,13 @@ impl FrameWriter {
     }
 
     pub(crate) async fn flush(&mut self) -> Result<(), FrameError> {
-        let pending = self.pending.split().freeze();
+        let bytes = self.pending.split().freeze();
+        let from = std::mem::take(&mut self.copied);
+        let pending = if from.is_empty() {
+            bytes
+        } else {
+            Bytes::from_owner(Together { bytes, _from: from })
+        };
         self.send(pending).await
     }
 

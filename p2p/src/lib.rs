@@ -10,6 +10,7 @@ pub mod client;
 pub mod control;
 pub mod fetch;
 mod framing;
+pub mod guard;
 pub mod identity;
 pub mod metrics;
 pub mod peers;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     class::ConnectionClass,
+    guard::{Action, Limit},
     wire::{Kind, Status, TrafficClass},
 };
 
@@ -25,6 +26,12 @@ struct ClassLabel {
     class: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    limit: &'static str,
+    action: &'static str,
+}
+
 /// The counters of one data plane.
 #[derive(Debug)]
 pub struct Metrics {
@@ -33,6 +40,9 @@ pub struct Metrics {
     open: Family<ClassLabel, Gauge>,
     connections: Family<ClassLabel, Gauge>,
     malformed: Counter,
+    limits: Family<LimitLabels, Counter<u64, AtomicU64>>,
+    handshakes: Gauge,
+    waiting: Gauge,
 }
 
 impl Default for Metrics {
@@ -43,6 +53,9 @@ impl Default for Metrics {
             open: Family::default(),
             connections: Family::default(),
             malformed: Counter::default(),
+            limits: Family::default(),
+            handshakes: Gauge::default(),
+            waiting: Gauge::default(),
         }
     }
 }
@@ -78,6 +91,46 @@ impl Metrics {
             "Streams that did not begin with a request",
             self.malformed.clone(),
         );
+        registry.register(
+            "data_limits",
+            "What a limit did: refused, evicted or banned, by limit; asked means that a stranger had to \
+             prove its address first",
+            self.limits.clone(),
+        );
+        registry.register(
+            "data_handshakes_open",
+            "Handshakes from outside under way",
+            self.handshakes.clone(),
+        );
+        registry.register(
+            "data_requests_waiting",
+            "Requests that wait for their turn to be worked on",
+            self.waiting.clone(),
+        );
+    }
+
+    pub(crate) fn limited(&self, action: Action, limit: Limit) {
+        self.count_limit(action.word(), limit);
+    }
+
+    /// A stranger was asked for the proof of its address.
+    pub(crate) fn asked_for_proof(&self) {
+        self.count_limit("asked", Limit::Handshakes);
+    }
+
+    fn count_limit(&self, action: &'static str, limit: Limit) {
+        let limit = limit.word();
+        let labels = LimitLabels { limit, action };
+        self.limits.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn handshakes(&self, under_way: usize) {
+        let under_way = i64::try_from(under_way).unwrap_or(i64::MAX);
+        self.handshakes.set(under_way);
+    }
+
+    pub(crate) fn waiting(&self) -> OpenGauge {
+        OpenGauge::new(self.waiting.clone())
     }
 
     pub(crate) fn malformed(&self) {

@@ -41,6 +41,10 @@ pub struct PeerStats {
     pub quarantined_until: Option<Instant>,
     /// The answer time assumed before the first answer: that of the others, or little.
     pub assumed: Duration,
+    /// How often it sent other bytes than the committed ones.
+    pub lies: u32,
+    /// Until when it is left alone for that, however well it answers.
+    pub distrusted_until: Option<Instant>,
     used: Option<Instant>,
 }
 
@@ -54,6 +58,8 @@ impl Default for PeerStats {
             failures_in_a_row: 0,
             quarantined_until: None,
             assumed: Self::ASSUMED_RESPONSE,
+            lies: 0,
+            distrusted_until: None,
             used: None,
         }
     }
@@ -66,6 +72,10 @@ impl PeerStats {
     const FIRST_QUARANTINE: Duration = Duration::from_secs(1);
     /// The longest one.
     const LONGEST_QUARANTINE: Duration = Duration::from_secs(60);
+    /// How long a liar is left alone at first; each further lie doubles it.
+    const FIRST_DISTRUST: Duration = Duration::from_secs(60);
+    /// The longest.
+    const LONGEST_DISTRUST: Duration = Duration::from_secs(3_600);
     /// Transfers below this many bytes say nothing about throughput.
     const MEASURABLE: u64 = 64 << 10;
     /// What a peer never measured is assumed to give, in bytes a second.
@@ -78,7 +88,10 @@ impl PeerStats {
     /// Whether the peer is left alone at `now`.
     #[must_use]
     pub fn is_quarantined(&self, now: Instant) -> bool {
-        self.quarantined_until.is_some_and(|until| now < until)
+        [self.quarantined_until, self.distrusted_until]
+            .into_iter()
+            .flatten()
+            .any(|until| now < until)
     }
 
     /// The time after which an answer counts as late: smoothed response and four deviations.
@@ -118,13 +131,23 @@ impl PeerStats {
         }
     }
 
-    fn failed(&mut self, now: Instant) {
+    fn disappointed(&mut self) {
         self.failing = self.failing * 7.0 / 8.0 + 1.0 / 8.0;
+    }
+
+    fn failed(&mut self, now: Instant) {
+        self.disappointed();
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
         if let Some(repeated) = self.failures_in_a_row.checked_sub(Self::FAILURES) {
             let quarantine = Self::FIRST_QUARANTINE * 2u32.saturating_pow(repeated.min(16));
             self.quarantined_until = Some(now + quarantine.min(Self::LONGEST_QUARANTINE));
         }
+    }
+
+    fn lied(&mut self, now: Instant) {
+        let distrust = Self::FIRST_DISTRUST * 2u32.saturating_pow(self.lies.min(16));
+        self.lies = self.lies.saturating_add(1);
+        self.distrusted_until = Some(now + distrust.min(Self::LONGEST_DISTRUST));
     }
 
     fn transferred(&mut self, bytes: u64, took: Duration) {
@@ -182,6 +205,17 @@ impl PeerBook {
     /// again, each time for as long as a deadline allows.
     pub fn late(&self, peer: &PeerId, now: Instant) {
         self.update(peer, now, |stats| stats.failed(now));
+    }
+
+    /// The peer sent other bytes than the committed ones.
+    pub fn lied(&self, peer: &PeerId, now: Instant) {
+        self.update(peer, now, |stats| stats.lied(now));
+    }
+
+    /// The peer does not hold what it should: others are asked rather, but it did nothing wrong, and is
+    /// not left alone.
+    pub fn missed(&self, peer: &PeerId, now: Instant) {
+        self.update(peer, now, PeerStats::disappointed);
     }
 
     fn update(&self, peer: &PeerId, now: Instant, change: impl FnOnce(&mut PeerStats)) {
@@ -279,6 +313,25 @@ mod tests {
         fail();
         book.answered(&peer, 1, MS, Instant::now());
         assert!(!book.get(&peer).is_quarantined(Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_liar_is_left_alone_however_well_it_answers_and_comes_back() {
+        let (book, peer) = (PeerBook::default(), peer(1));
+        let mut last = Duration::ZERO;
+        for _ in 0..10 {
+            book.lied(&peer, Instant::now());
+            book.answered(&peer, 0, MS, Instant::now());
+            assert!(book.get(&peer).is_quarantined(Instant::now()));
+            let until = book.get(&peer).distrusted_until.unwrap() - Instant::now();
+            assert!(until > last || until == PeerStats::LONGEST_DISTRUST);
+            tokio::time::advance(until).await;
+            assert!(!book.get(&peer).is_quarantined(Instant::now()));
+            last = until;
+        }
+        book.missed(&peer, Instant::now());
+        let stats = book.get(&peer);
+        assert!(stats.failing > 0.0 && !stats.is_quarantined(Instant::now()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The data plane of a peer, put together: transport, connections, the answering and the asking
 //! side.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     class::{Classify, ConnectionClass},
     client::DataClient,
+    guard::{Guard, Report, Watch},
     identity::PeerId,
     metrics::Metrics,
     pool::{Pool, Resolve},
@@ -21,6 +22,7 @@ use crate::{
 pub struct DataPlane<S = NoService> {
     pool: Arc<Pool>,
     server: Arc<Server<S>>,
+    guard: Arc<Guard>,
     client: DataClient,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
@@ -69,7 +71,10 @@ impl<S: Service> DataPlane<S> {
         book: Option<Arc<dyn Resolve>>,
     ) -> Self {
         let metrics = Arc::new(Metrics::default());
-        let server = Server::new(service, classify, settings, Arc::clone(&metrics));
+        let watch = Arc::new(Watch::new(Arc::clone(&metrics)));
+        transport.report_to(Arc::clone(&watch));
+        let guard = Guard::new(settings.guard, classify, watch);
+        let server = Server::new(service, Arc::clone(&guard), settings, Arc::clone(&metrics));
         let (pool, opened) = Pool::new(transport, book);
         let client = DataClient::new(Arc::clone(&pool));
         let (tasks, connections) = (TaskTracker::new(), TaskTracker::new());
@@ -78,6 +83,7 @@ impl<S: Service> DataPlane<S> {
         Self {
             pool,
             server,
+            guard,
             client,
             metrics,
             tasks,
@@ -114,11 +120,12 @@ impl<S: Service> DataPlane<S> {
         self.connections.len()
     }
 
-    /// Gives every connection the credit of its peer's present class; call it when the committee
-    /// changes.
-    pub fn reclassify(&self) {
-        for connection in self.pool.live() {
-            self.server.classify_again(&*connection);
+    /// What limits this plane, for whoever tells it about the committee and asks what it did.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            guard: Arc::clone(&self.guard),
+            transport: Arc::clone(self.pool.transport()),
         }
     }
 
@@ -128,6 +135,28 @@ impl<S: Service> DataPlane<S> {
         self.pool.transport().close(CloseCode::ShuttingDown);
         self.tasks.close();
         self.pool.transport().closed().await;
+    }
+}
+
+/// The limits of a running data plane; cheap to clone.
+#[derive(Clone)]
+pub struct Limits {
+    guard: Arc<Guard>,
+    transport: Arc<dyn DataTransport>,
+}
+
+impl Limits {
+    /// The committee has changed, or its members have moved to `addresses`: every connection gets what
+    /// its peer's class is entitled to now.
+    pub fn committee_changed(&self, addresses: &[IpAddr]) {
+        self.transport.members_at(addresses);
+        self.guard.reclassify();
+    }
+
+    /// Who is connected, and who was refused, evicted or banned lately.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        self.guard.report()
     }
 }
 

@@ -206,14 +206,6 @@ impl Pool {
         keep.connection
     }
 
-    /// Every live connection in use.
-    pub(crate) fn live(&self) -> Vec<Arc<dyn Connection>> {
-        lock(&self.peers)
-            .values()
-            .filter_map(|slot| slot.live())
-            .collect()
-    }
-
     pub(crate) fn transport(&self) -> &Arc<dyn DataTransport> {
         &self.transport
     }

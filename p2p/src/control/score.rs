@@ -1,4 +1,4 @@
-//! How far each peer is trusted on the control plane: faults cost, time heals, and who falls too low
+//! How far each peer is trusted on a plane: faults cost, time heals, and who falls too low
 //! is banned for a while. Local opinions, never told to anybody. Pure.
 
 use std::{collections::HashMap, time::Duration};
@@ -20,6 +20,12 @@ pub enum Fault {
     Unanswered,
     /// So much invalid or promised gossip that nobody listens to it any more.
     Spam,
+    /// A request that breaks the protocol, or bytes that are not what they should be.
+    BadRequest,
+    /// A stream that it kept open and hardly used.
+    Dripping,
+    /// A request before the time it was told to wait for.
+    Hasty,
 }
 
 impl Fault {
@@ -32,6 +38,9 @@ impl Fault {
             Self::Unanswered => 1.0,
             // A ban at once.
             Self::Spam => 2.0 * -Scores::BAN_BELOW,
+            Self::BadRequest => 2.0,
+            Self::Dripping => 1.0,
+            Self::Hasty => 0.5,
         }
     }
 
@@ -44,6 +53,9 @@ impl Fault {
             Self::Flooding => "flooding",
             Self::Unanswered => "unanswered",
             Self::Spam => "spam",
+            Self::BadRequest => "bad_request",
+            Self::Dripping => "dripping",
+            Self::Hasty => "hasty",
         }
     }
 }
@@ -139,9 +151,13 @@ impl Scores {
     /// Whether a peer is banned.
     #[must_use]
     pub fn is_banned(&self, peer: &PeerId) -> bool {
-        self.peers
-            .get(peer)
-            .is_some_and(|score| score.banned_until.is_some())
+        self.banned_until(peer).is_some()
+    }
+
+    /// Until when a peer is banned, if it is.
+    #[must_use]
+    pub fn banned_until(&self, peer: &PeerId) -> Option<Instant> {
+        self.peers.get(peer)?.banned_until
     }
 
     fn make_room(&mut self, peer: &PeerId, now: Instant) {

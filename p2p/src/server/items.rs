@@ -1,10 +1,14 @@
 //! The items a response brings.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::{Budget, Grant, refusal_of};
+use super::{Budget, Grant, refusal_of, turns::Seat};
 use crate::{
+    control::score::Fault,
     framing::{FrameError, FrameWriter},
+    guard::{Action, Limit, guest::Guest},
     wire::{ItemStatus, Refusal, ResponseHead},
 };
 use tokio::time::Instant;
@@ -14,28 +18,44 @@ use tokio::time::Instant;
 pub struct Items {
     writer: FrameWriter,
     budget: Budget,
+    guest: Arc<Guest>,
+    seat: Seat,
     deadline: Instant,
     begun: bool,
     broken: Option<FrameError>,
 }
 
 impl Items {
-    pub(super) const fn new(writer: FrameWriter, budget: Budget, deadline: Instant) -> Self {
+    pub(super) const fn new(
+        writer: FrameWriter,
+        budget: Budget,
+        guest: Arc<Guest>,
+        seat: Seat,
+        deadline: Instant,
+    ) -> Self {
         Self {
             writer,
             budget,
+            guest,
+            seat,
             deadline,
             begun: false,
             broken: None,
         }
     }
 
-    /// Grants memory for the next item. Ask before reading it from the disk.
+    /// Grants memory for the next item, when it is this request's turn. Ask before reading it from the
+    /// disk.
     ///
     /// # Errors
     /// `Busy` when this node's memory for answers is used up.
     pub async fn reserve(&self, length: u32) -> Result<Grant, Refusal> {
-        self.budget.take(length, self.deadline).await
+        self.seat.leave();
+        let who = (self.guest.peer(), self.guest.class());
+        let grant = self.budget.take(who, length, self.deadline).await;
+        let grant = grant.inspect_err(|_| self.guest.note(Action::Refused, Limit::MemoryOut))?;
+        self.seat.sit(length.into()).await;
+        Ok(grant)
     }
 
     /// Sends the next item; `grant` is what [`Self::reserve`] gave for it.
@@ -44,6 +64,8 @@ impl Items {
     /// The peer is gone, too slow, or no longer interested; return the refusal.
     pub async fn send(&mut self, bytes: Bytes, mut grant: Grant) -> Result<(), Refusal> {
         self.begin()?;
+        self.guest.sent(bytes.len() as u64);
+        self.seat.leave();
         let result = self.writer.item(grant.bind(bytes)).await;
         self.note(result)
     }
@@ -71,6 +93,9 @@ impl Items {
 
     fn note(&mut self, result: Result<(), FrameError>) -> Result<(), Refusal> {
         result.map_err(|error| {
+            if error == FrameError::TooSlow {
+                self.guest.fault(Fault::Dripping);
+            }
             let refusal = refusal_of(&error);
             self.broken = Some(error);
             refusal

@@ -6,8 +6,10 @@
 mod admission;
 mod items;
 mod payload;
+mod queue;
 mod request;
 mod service;
+mod turns;
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,14 +18,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::debug;
 
 use crate::{
-    class::Classify,
     framing::FrameError,
+    guard::{Guard, GuardSettings},
     metrics::Metrics,
     transport::Connection,
     wire::{Refusal, ResetCode, Status},
 };
 
-use self::admission::Budget;
+use self::{admission::Budget, turns::Turns};
 pub use self::{
     admission::Grant,
     items::Items,
@@ -38,10 +40,14 @@ pub struct ServerSettings {
     pub inbound_memory: usize,
     /// Bytes read for answers and not yet handed to the transport.
     pub outbound_memory: usize,
-    /// Requests being answered.
+    /// Requests being answered, those included that wait for their turn or their peer.
     pub requests: usize,
+    /// Requests being worked on; the others wait for their turn.
+    pub working: usize,
     /// The longest deadline a request is given, whatever it asks for.
     pub longest_deadline: Duration,
+    /// Who may come, and how much each may take.
+    pub guard: GuardSettings,
 }
 
 impl Default for ServerSettings {
@@ -50,7 +56,9 @@ impl Default for ServerSettings {
             inbound_memory: 256 << 20,
             outbound_memory: 128 << 20,
             requests: 4096,
+            working: 256,
             longest_deadline: Duration::from_secs(120),
+            guard: GuardSettings::default(),
         }
     }
 }
@@ -58,10 +66,11 @@ impl Default for ServerSettings {
 /// Answers the requests of every connection given to it.
 pub(crate) struct Server<S> {
     service: S,
-    classify: Arc<dyn Classify>,
+    guard: Arc<Guard>,
     settings: ServerSettings,
     inbound: Budget,
     outbound: Budget,
+    turns: Turns,
     requests: Arc<Semaphore>,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
@@ -74,16 +83,17 @@ pub(crate) struct Server<S> {
 impl<S: Service> Server<S> {
     pub(crate) fn new(
         service: S,
-        classify: Arc<dyn Classify>,
+        guard: Arc<Guard>,
         settings: ServerSettings,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
         Arc::new(Self {
             service,
-            classify,
+            guard,
             settings,
             inbound: Budget::new(settings.inbound_memory),
             outbound: Budget::new(settings.outbound_memory),
+            turns: Turns::new(settings.working, Arc::clone(&metrics)),
             requests: Arc::new(Semaphore::new(settings.requests)),
             metrics,
             tasks: TaskTracker::new(),
@@ -95,9 +105,11 @@ impl<S: Service> Server<S> {
     /// Answers the streams of `connection` until it ends.
     pub(crate) async fn serve(self: Arc<Self>, connection: Arc<dyn Connection>) {
         let peer = connection.peer();
-        let class = self.classify.classify(&peer);
-        connection.grant(class.credit());
-        let _open = self.metrics.connection(class);
+        let guest = match self.guard.enter(Arc::clone(&connection)) {
+            Ok(guest) => Arc::new(guest),
+            Err(code) => return connection.close(code),
+        };
+        let _open = self.metrics.connection(guest.class());
         let ended = self.stopped.child_token();
         let _end_requests = ended.clone().drop_guard();
         loop {
@@ -113,14 +125,13 @@ impl<S: Service> Server<S> {
                     break;
                 }
             };
-            let server = Arc::clone(&self);
-            let connection = Arc::clone(&connection);
+            let (server, guest) = (Arc::clone(&self), Arc::clone(&guest));
             let ended = ended.clone();
             self.tasks.spawn(async move {
                 tokio::select! {
                     biased;
                     () = ended.cancelled() => {}
-                    () = server.answer(&*connection, send, recv) => {}
+                    () = server.answer(&guest, send, recv) => {}
                 }
             });
         }
@@ -138,11 +149,6 @@ impl<S: Service> Server<S> {
         }
         self.stopped.cancel();
         self.tasks.wait().await;
-    }
-
-    /// The classes of peers may have changed, for example with the epoch.
-    pub(crate) fn classify_again(&self, connection: &dyn Connection) {
-        connection.grant(self.classify.classify(&connection.peer()).credit());
     }
 }
 

@@ -1,10 +1,14 @@
 //! The items a request brings.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::{Grant, refusal_of};
+use super::{Grant, refusal_of, turns::Seat};
 use crate::{
-    framing::{FrameReader, Item, ItemSize},
+    control::score::Fault,
+    framing::{FrameError, FrameReader, Item, ItemSize},
+    guard::guest::Guest,
     wire::{Refusal, WireError},
 };
 
@@ -14,15 +18,24 @@ pub struct Payload {
     reader: FrameReader,
     grant: Grant,
     declared: u32,
+    guest: Arc<Guest>,
+    seat: Option<Seat>,
 }
 
 impl Payload {
-    pub(super) const fn new(reader: FrameReader, grant: Grant, declared: u32) -> Self {
+    pub(super) fn new(reader: FrameReader, grant: Grant, declared: u32, guest: Arc<Guest>) -> Self {
         Self {
             reader,
             grant,
             declared,
+            guest,
+            seat: None,
         }
+    }
+
+    /// Where the request is worked on, while it does not wait for its peer.
+    pub(super) fn set_seat(&mut self, seat: Seat) {
+        self.seat = Some(seat);
     }
 
     /// The bytes of all items together, as the caller declared them.
@@ -62,10 +75,24 @@ impl Payload {
             ItemSize::AtMost(max) => ItemSize::AtMost(max.min(granted)),
             exactly => exactly,
         };
-        match self.reader.item(|_| size).await {
-            Ok(Item::Present(bytes)) => Ok(self.grant.bind(bytes)),
+        if let Some(seat) = &self.seat {
+            seat.leave();
+        }
+        let item = self.reader.item(|_| size).await;
+        match item {
+            Ok(Item::Present(bytes)) => {
+                if let Some(seat) = &self.seat {
+                    seat.sit(bytes.len() as u64).await;
+                }
+                Ok(self.grant.bind(bytes))
+            }
             Ok(Item::Absent(_)) => Err(Refusal::bad_request("an item of a request is absent")),
-            Err(error) => Err(refusal_of(&error)),
+            Err(error) => {
+                if error == FrameError::TooSlow {
+                    self.guest.fault(Fault::Dripping);
+                }
+                Err(refusal_of(&error))
+            }
         }
     }
 
@@ -77,6 +104,7 @@ impl Payload {
         if self.grant.left() > 0 {
             return Err(refusal_of(&WireError::Truncated.into()));
         }
+        self.seat = None;
         self.reader.end().await.map_err(|error| refusal_of(&error))
     }
 

@@ -6,15 +6,28 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Answer, Call, Items, Payload, Server, Service, admission::Budget, refusal_of};
+use super::{
+    Answer, Call, Grant, Items, Payload, Server, Service, admission::Budget, refusal_of,
+    turns::Seat,
+};
 use crate::{
+    control::score::Fault,
     framing::{FrameError, FrameReader, FrameWriter},
-    transport::{Connection, RecvStream, SendStream},
-    wire::{Kind, Refusal, Request, RequestHead, ResetCode, ResponseHead, Status, TrafficClass},
+    guard::{Action, Limit, guest::Guest},
+    transport::{RecvStream, SendStream},
+    wire::{
+        Kind, Refusal, Request, RequestHead, ResetCode, ResponseHead, Status, TrafficClass,
+        message::GetSymbols,
+    },
 };
 
 /// How long the head of a request may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a request costs besides the bytes it moves, in bytes of work.
+const REQUEST_COST: u64 = 32 << 10;
+/// What a symbol costs, in bytes of work: a sliver is read and encoded for it.
+const SYMBOL_COST: u64 = 64 << 10;
 
 /// An answer without streamed items.
 struct Whole {
@@ -33,12 +46,8 @@ impl Whole {
 
 impl<S: Service> Server<S> {
     /// Answers the request on a stream, whatever it is.
-    pub(super) async fn answer(
-        &self,
-        connection: &dyn Connection,
-        send: SendStream,
-        recv: RecvStream,
-    ) {
+    pub(super) async fn answer(&self, guest: &Arc<Guest>, send: SendStream, recv: RecvStream) {
+        let _visit = guest.begin();
         let start = Instant::now();
         let mut reader = FrameReader::new(recv, start + HEAD_TIMEOUT);
         let mut writer = FrameWriter::new(send, start + HEAD_TIMEOUT);
@@ -46,6 +55,9 @@ impl<S: Service> Server<S> {
             Ok(head) => head,
             Err(error) => {
                 self.metrics.malformed();
+                if let Some(fault) = fault_of(&error) {
+                    guest.fault(fault);
+                }
                 if let FrameError::Wire(_) = error {
                     // The connection's next stream is not affected: each stream is one request.
                     let _ = refuse(writer, &refusal_of(&error)).await;
@@ -57,14 +69,24 @@ impl<S: Service> Server<S> {
             }
         };
         let kind = Kind(head.kind);
+        let class = guest.class().serves_as(kind, head.class);
         let deadline = start + head.time_left().min(self.settings.longest_deadline);
         reader.set_deadline(deadline);
         writer.set_deadline(deadline);
-        writer.set_priority(head.class.priority());
-        let timer = self.metrics.request(kind, head.class);
+        writer.set_priority(class.priority());
+        let timer = self.metrics.request(kind, class);
         let status = self
-            .exchange(connection, head, deadline, reader, writer)
+            .exchange(
+                guest,
+                RequestHead { class, ..head },
+                deadline,
+                reader,
+                writer,
+            )
             .await;
+        if status == Status::BadRequest {
+            guest.fault(Fault::BadRequest);
+        }
         timer.end(&status);
     }
 
@@ -72,7 +94,7 @@ impl<S: Service> Server<S> {
     /// ended, for the metrics.
     async fn exchange(
         &self,
-        connection: &dyn Connection,
+        guest: &Arc<Guest>,
         head: RequestHead,
         deadline: Instant,
         reader: FrameReader,
@@ -84,20 +106,20 @@ impl<S: Service> Server<S> {
             reader.stop(ResetCode::Answered);
             refusal.status
         };
-        let admitted = self.admit(&head, deadline).await;
+        let admitted = self.admit(guest, &head, deadline).await;
         let (_place, grant) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => return refused(refusal, reader, writer).await,
         };
-        let peer = connection.peer();
         let call = Call {
-            peer,
-            class: self.classify.classify(&peer),
+            peer: guest.peer(),
+            class: guest.class(),
             traffic: head.class,
             epoch: head.epoch,
             deadline,
         };
-        let mut payload = Payload::new(reader, grant, head.payload);
+        let seat = self.turns.seat(call.peer, call.traffic);
+        let mut payload = Payload::new(reader, grant, head.payload, Arc::clone(guest));
 
         macro_rules! decode {
             () => {
@@ -110,10 +132,21 @@ impl<S: Service> Server<S> {
                 }
             };
         }
+        // Waits for the turn to work on it.
+        macro_rules! sit {
+            ($cost:expr) => {
+                if let Err(refusal) = sit(&seat, $cost, deadline).await {
+                    guest.note(Action::Refused, Limit::Turns);
+                    return refused(refusal, payload.into_reader(), writer).await;
+                }
+            };
+        }
         // A message with items: the service reads them, then everything must have been read.
         macro_rules! upload {
             ($method:ident) => {{
                 let request = decode!();
+                sit!(REQUEST_COST);
+                payload.set_seat(seat);
                 let answer = self.service.$method(&call, request, &mut payload);
                 match within(deadline, answer).await {
                     Ok(reply) => payload
@@ -128,7 +161,9 @@ impl<S: Service> Server<S> {
         macro_rules! ask {
             ($method:ident) => {{
                 let request = decode!();
+                sit!(REQUEST_COST);
                 let answer = within(deadline, self.service.$method(&call, request)).await;
+                seat.leave();
                 answer.and_then(|reply| Whole::reply(&reply, None))
             }};
         }
@@ -136,15 +171,34 @@ impl<S: Service> Server<S> {
         macro_rules! ask_item {
             ($method:ident) => {{
                 let request = decode!();
+                sit!(REQUEST_COST);
                 let answer = within(deadline, self.service.$method(&call, request)).await;
-                answer.and_then(|(reply, item)| Whole::reply(&reply, Some(item)))
+                seat.leave();
+                match answer {
+                    Ok((reply, item)) => self
+                        .bind(guest, item, deadline)
+                        .await
+                        .and_then(|item| Whole::reply(&reply, Some(item))),
+                    Err(refusal) => Err(refusal),
+                }
             }};
         }
         // A message whose items the service streams.
         macro_rules! download {
-            ($method:ident) => {{
+            ($method:ident) => {
+                download!($method, |_| 0)
+            };
+            ($method:ident, $symbols:expr) => {{
                 let request = decode!();
-                let mut items = Items::new(writer, self.outbound.clone(), deadline);
+                let symbols: u64 = $symbols(&request);
+                if symbols > 0
+                    && let Err(refusal) = guest.admit_symbols(symbols)
+                {
+                    return refused(refusal, payload.into_reader(), writer).await;
+                }
+                sit!(REQUEST_COST.saturating_add(symbols.saturating_mul(SYMBOL_COST)));
+                let budget = self.outbound.clone();
+                let mut items = Items::new(writer, budget, Arc::clone(guest), seat, deadline);
                 let answer =
                     within(deadline, self.service.$method(&call, request, &mut items)).await;
                 let status = status_of(&answer);
@@ -161,7 +215,7 @@ impl<S: Service> Server<S> {
             Kind::PUT_INCONSISTENCY => upload!(put_inconsistency),
             Kind::GET_METADATA => download!(get_metadata),
             Kind::GET_SLIVER => download!(get_sliver),
-            Kind::GET_SYMBOLS => download!(get_symbols),
+            Kind::GET_SYMBOLS => download!(get_symbols, GetSymbols::symbols),
             Kind::GET_BLOB_STATUS => ask!(get_blob_status),
             Kind::CONFIRM => ask!(confirm),
             Kind::GET_NODE_RECORD => ask!(get_node_record),
@@ -172,10 +226,13 @@ impl<S: Service> Server<S> {
             _ => Err(Refusal::unsupported()),
         };
         match answer {
-            Ok(whole) => match send_whole(writer, whole).await {
-                Ok(()) => Status::Ok,
-                Err(error) => refusal_of(&error).status,
-            },
+            Ok(whole) => {
+                guest.sent(whole.item.as_ref().map_or(0, |item| item.len() as u64));
+                match send_whole(writer, whole).await {
+                    Ok(()) => Status::Ok,
+                    Err(error) => refusal_of(&error).status,
+                }
+            }
             Err(refusal) => refused(refusal, payload.into_reader(), writer).await,
         }
     }
@@ -183,9 +240,10 @@ impl<S: Service> Server<S> {
     /// A place among the requests being answered and memory for the payload.
     async fn admit(
         &self,
+        guest: &Guest,
         head: &RequestHead,
         deadline: Instant,
-    ) -> Answer<(tokio::sync::OwnedSemaphorePermit, super::Grant)> {
+    ) -> Answer<(tokio::sync::OwnedSemaphorePermit, Grant)> {
         if self.draining.is_cancelled() && head.class != TrafficClass::Control {
             return Err(Status::ShuttingDown.into());
         }
@@ -194,11 +252,26 @@ impl<S: Service> Server<S> {
         }
         head.check()
             .map_err(|error| Refusal::bad_request(error.to_string()))?;
-        let place = Arc::clone(&self.requests)
-            .try_acquire_owned()
-            .map_err(|_| Refusal::busy(Budget::RETRY_AFTER))?;
-        let grant = self.inbound.take(head.payload, deadline).await?;
+        guest.admit(head.payload)?;
+        let place = Arc::clone(&self.requests).try_acquire_owned();
+        let place = place.map_err(|_| {
+            guest.note(Action::Refused, Limit::OpenRequests);
+            Refusal::busy(Budget::RETRY_AFTER)
+        })?;
+        let who = (guest.peer(), guest.class());
+        let grant = self.inbound.take(who, head.payload, deadline).await;
+        let grant = grant.inspect_err(|_| guest.note(Action::Refused, Limit::MemoryIn))?;
         Ok((place, grant))
+    }
+
+    /// Takes memory for an item that the service has made already.
+    async fn bind(&self, guest: &Guest, item: Bytes, deadline: Instant) -> Answer<Bytes> {
+        let length = u32::try_from(item.len());
+        let length = length.map_err(|_| Refusal::internal("an item of 4 GiB or more"))?;
+        let who = (guest.peer(), guest.class());
+        let grant = self.outbound.take(who, length, deadline).await;
+        let mut grant = grant.inspect_err(|_| guest.note(Action::Refused, Limit::MemoryOut))?;
+        Ok(grant.bind(item))
     }
 }
 
@@ -206,6 +279,20 @@ async fn within<T>(deadline: Instant, answer: impl Future<Output = Answer<T>>) -
     timeout_at(deadline, answer)
         .await
         .unwrap_or_else(|_| Err(Status::Deadline.into()))
+}
+
+async fn sit(seat: &Seat, cost: u64, deadline: Instant) -> Answer<()> {
+    let sat = timeout_at(deadline, seat.sit(cost)).await;
+    sat.map_err(|_| Status::Deadline.into())
+}
+
+/// What a stream that did not begin with a request is to its peer's standing.
+const fn fault_of(error: &FrameError) -> Option<Fault> {
+    match error {
+        FrameError::Wire(_) => Some(Fault::BadRequest),
+        FrameError::Deadline | FrameError::TooSlow => Some(Fault::Dripping),
+        FrameError::Stream(_) => None,
+    }
 }
 
 fn status_of<T>(answer: &Answer<T>) -> Status {

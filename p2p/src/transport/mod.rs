@@ -11,12 +11,13 @@ pub mod libp2p;
 pub mod quic;
 pub mod sim;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 
 use crate::{
     address::PeerAddress,
+    guard::Watch,
     identity::PeerId,
     wire::{CloseCode, ResetCode},
 };
@@ -37,6 +38,12 @@ pub trait DataTransport: Send + Sync + 'static {
 
     /// The next connection from outside; `None` once the transport is closed.
     fn accept(&self) -> BoxFuture<'_, Option<Arc<dyn Connection>>>;
+
+    /// Where the members of the committee are: a share of the places for handshakes is theirs.
+    fn members_at(&self, _addresses: &[IpAddr]) {}
+
+    /// Whom to tell about what limits did before a peer was known.
+    fn report_to(&self, _watch: Arc<Watch>) {}
 
     /// Closes every connection with `code` and accepts no more.
     fn close(&self, code: CloseCode);
@@ -59,8 +66,12 @@ pub trait Connection: Send + Sync + fmt::Debug + 'static {
     /// The next stream the peer opened.
     fn accept(&self) -> BoxFuture<'_, Result<(SendStream, RecvStream), StreamError>>;
 
-    /// Sets how many streams the peer may have open and how many unread bytes it may have in
-    /// flight on this connection.
+    /// From where, if the transport knows places.
+    fn remote(&self) -> Option<IpAddr> {
+        None
+    }
+
+    /// Sets what the peer may have open and in flight on this connection.
     fn grant(&self, credit: Credit);
 
     /// Why the connection is over; `None` while it lives.
@@ -89,6 +100,8 @@ pub struct Credit {
     pub streams: u32,
     /// Bytes the peer may have sent on them without our having read them.
     pub window: u32,
+    /// Bytes on their way to the peer that it has not confirmed.
+    pub send_window: u32,
 }
 
 /// Why no connection was made.

@@ -1,6 +1,6 @@
 //! One QUIC connection whose peer is proven.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use futures::future::BoxFuture;
 use quinn::VarInt;
@@ -15,8 +15,6 @@ use crate::{
 pub(super) struct QuicConnection {
     pub(super) inner: quinn::Connection,
     pub(super) peer: PeerId,
-    /// Held while the connection lives, so that the endpoint can bound their number.
-    pub(super) _slot: Option<tokio::sync::OwnedSemaphorePermit>,
 }
 
 impl Connection for QuicConnection {
@@ -39,9 +37,14 @@ impl Connection for QuicConnection {
         Box::pin(async { streams(self.inner.accept_bi().await) })
     }
 
+    fn remote(&self) -> Option<IpAddr> {
+        Some(self.inner.remote_address().ip())
+    }
+
     fn grant(&self, credit: Credit) {
         self.inner
             .set_max_concurrent_bi_streams(credit.streams.into());
+        self.inner.set_send_window(credit.send_window.into());
         // A peer that we dialled mostly answers what we asked it, and may fill the window it began
         // with.
         if self.side() == Side::Listener {

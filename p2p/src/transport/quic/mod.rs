@@ -5,31 +5,33 @@
 //! early data.
 
 mod connection;
+mod handshake;
 mod settings;
 mod stream;
 mod tls;
 
 use std::{
     io,
-    net::{SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr, UdpSocket},
     sync::Arc,
     time::Duration,
 };
 
 use futures::future::BoxFuture;
-use quinn::{Endpoint, Incoming, VarInt};
+use quinn::{Endpoint, VarInt};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
-    sync::{Mutex, Semaphore, mpsc},
-    time::{Instant, timeout, timeout_at},
+    sync::{Mutex, mpsc},
+    time::{Instant, timeout},
 };
 use tokio_util::task::TaskTracker;
-use tracing::{debug, warn};
+use tracing::warn;
 
-use self::{connection::QuicConnection, tls::TlsConfigs};
+use self::{connection::QuicConnection, handshake::Handshakes, tls::TlsConfigs};
 use super::{Connection, DataTransport, DialError};
 use crate::{
     address::{DataAddress, PeerAddress},
+    guard::Watch,
     identity::{Identity, PeerId},
     wire::CloseCode,
 };
@@ -45,6 +47,7 @@ pub struct QuicTransport {
     local_peer: PeerId,
     local_address: SocketAddr,
     accepted: Mutex<mpsc::Receiver<Arc<dyn Connection>>>,
+    handshakes: Arc<Handshakes>,
     tasks: TaskTracker,
 }
 
@@ -67,8 +70,6 @@ pub enum BindError {
 impl QuicTransport {
     /// Connections whose handshake is done and that wait to be served.
     const ACCEPT_QUEUE: usize = 64;
-    /// How long a handshake from outside may take.
-    const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
     /// How long the last close messages may take.
     const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -81,6 +82,7 @@ impl QuicTransport {
         let server = settings.accept.then(|| {
             let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls.server));
             config.transport_config(settings.accepted());
+            settings::bound_strangers(&mut config);
             config
         });
         let mut client = quinn::ClientConfig::new(Arc::new(tls.client));
@@ -98,14 +100,8 @@ impl QuicTransport {
 
         let (ready, accepted) = mpsc::channel(Self::ACCEPT_QUEUE);
         let tasks = TaskTracker::new();
-        let handshakes = Handshakes {
-            ready,
-            tasks: tasks.clone(),
-            under_way: Arc::new(Semaphore::new(settings.handshakes * 2)),
-            validate_above: settings.handshakes,
-            connections: Arc::new(Semaphore::new(settings.connections)),
-        };
-        tasks.spawn(handshakes.run(endpoint.clone()));
+        let handshakes = Handshakes::new(settings.door, tasks.clone());
+        tasks.spawn(Arc::clone(&handshakes).run(endpoint.clone(), ready));
         Ok(Self {
             endpoint,
             client,
@@ -113,6 +109,7 @@ impl QuicTransport {
             local_peer: identity.peer_id(),
             local_address,
             accepted: Mutex::new(accepted),
+            handshakes,
             tasks,
         })
     }
@@ -178,7 +175,6 @@ impl QuicTransport {
         Ok(Arc::new(QuicConnection {
             inner: connection,
             peer,
-            _slot: None,
         }))
     }
 
@@ -213,6 +209,15 @@ impl DataTransport for QuicTransport {
         Box::pin(async { self.accepted.lock().await.recv().await })
     }
 
+    fn members_at(&self, addresses: &[IpAddr]) {
+        let sites = addresses.iter().map(|address| (*address).into());
+        self.handshakes.set_members(sites.collect());
+    }
+
+    fn report_to(&self, watch: Arc<Watch>) {
+        self.handshakes.report_to(watch);
+    }
+
     fn close(&self, code: CloseCode) {
         self.endpoint.close(VarInt::from_u32(code.code()), b"");
         self.tasks.close();
@@ -225,77 +230,6 @@ impl DataTransport for QuicTransport {
             let _ = timeout(Self::CLOSE_TIMEOUT, self.endpoint.wait_idle()).await;
         })
     }
-}
-
-/// Turns packets of strangers into connections of proven peers, a bounded number at a time.
-struct Handshakes {
-    ready: mpsc::Sender<Arc<dyn Connection>>,
-    tasks: TaskTracker,
-    under_way: Arc<Semaphore>,
-    validate_above: usize,
-    connections: Arc<Semaphore>,
-}
-
-impl Handshakes {
-    async fn run(self, endpoint: Endpoint) {
-        while let Some(incoming) = endpoint.accept().await {
-            let Ok(handshake) = Arc::clone(&self.under_way).try_acquire_owned() else {
-                incoming.refuse();
-                continue;
-            };
-            if self.under_way.available_permits() < self.validate_above
-                && !incoming.remote_address_validated()
-                && incoming.may_retry()
-            {
-                // Cannot fail: just asked whether it may.
-                let _ = incoming.retry();
-                continue;
-            }
-            let Ok(slot) = Arc::clone(&self.connections).try_acquire_owned() else {
-                debug!(remote = %incoming.remote_address(), "no room for another connection");
-                incoming.refuse();
-                continue;
-            };
-            let ready = self.ready.clone();
-            self.tasks.spawn(async move {
-                let deadline = Instant::now() + QuicTransport::HANDSHAKE_TIMEOUT;
-                let connection = timeout_at(deadline, establish(incoming, slot)).await;
-                drop(handshake);
-                if let Ok(Some(connection)) = connection {
-                    // The receiver is gone only while closing.
-                    let _ = ready.send(connection).await;
-                }
-            });
-        }
-    }
-}
-
-async fn establish(
-    incoming: Incoming,
-    slot: tokio::sync::OwnedSemaphorePermit,
-) -> Option<Arc<dyn Connection>> {
-    let remote = incoming.remote_address();
-    let connection = match incoming.accept() {
-        Ok(connecting) => connecting.await,
-        Err(error) => Err(error),
-    };
-    let inner = match connection {
-        Ok(connection) => connection,
-        Err(error) => {
-            debug!(%remote, %error, "a handshake failed");
-            return None;
-        }
-    };
-    let Some(peer) = tls::proven_peer(&inner) else {
-        debug!(%remote, "a peer proved no Ed25519 identity");
-        inner.close(VarInt::from_u32(CloseCode::WrongPeer.code()), b"");
-        return None;
-    };
-    Some(Arc::new(QuicConnection {
-        inner,
-        peer,
-        _slot: Some(slot),
-    }))
 }
 
 /// A socket with large buffers: without them bursts are lost in the kernel.

@@ -8,7 +8,7 @@ use quinn::{
 };
 use quinn_proto::HashedConnectionIdGenerator;
 
-use crate::{identity::Identity, transport::Credit};
+use crate::{class::ConnectionClass, guard::DoorSettings, identity::Identity};
 
 /// How the QUIC endpoint is set up. The defaults suit a storage node; see [`Self::client`].
 #[derive(Clone, Debug)]
@@ -24,34 +24,34 @@ pub struct QuicSettings {
     pub idle: Duration,
     /// How long a dial may take, all addresses together.
     pub dial_timeout: Duration,
-    /// Handshakes from outside that may be under way at once; more are asked to prove their
-    /// address first, and twice as many are refused.
-    pub handshakes: usize,
-    /// Established connections from outside.
-    pub connections: usize,
+    /// Who from outside may begin a handshake.
+    pub door: DoorSettings,
+    /// Unread bytes that a peer this side dialled may have sent, all answers together.
+    pub dialed_window: u32,
 }
 
 impl QuicSettings {
     /// A storage node's endpoint at this address: accepts connections and keeps those it dials.
     #[must_use]
-    pub const fn node(listen: SocketAddr) -> Self {
+    pub fn node(listen: SocketAddr) -> Self {
         Self {
             listen,
             accept: true,
             keep_alive: Some(Duration::from_secs(10)),
             idle: Duration::from_secs(30),
             dial_timeout: Duration::from_secs(5),
-            handshakes: 64,
-            connections: 4096,
+            door: DoorSettings::default(),
+            dialed_window: 1 << 20,
         }
     }
 
     /// An endpoint that only dials, from any port, and lets idle connections end.
     #[must_use]
-    pub const fn client() -> Self {
+    pub fn client() -> Self {
         Self {
             accept: false,
             keep_alive: None,
+            dialed_window: 16 << 20,
             ..Self::node(SocketAddr::V4(std::net::SocketAddrV4::new(
                 std::net::Ipv4Addr::UNSPECIFIED,
                 0,
@@ -59,16 +59,8 @@ impl QuicSettings {
         }
     }
 
-    /// What a peer may do on a connection before its class is known, and what the peer we dialled
-    /// may send us.
-    const ACCEPTED: Credit = Credit {
-        streams: 8,
-        window: 1 << 20,
-    };
-    const DIALED: Credit = Credit {
-        streams: 8,
-        window: 16 << 20,
-    };
+    /// Streams a peer may open before its class is known, and whoever this side dialled.
+    const FIRST_STREAMS: u32 = 8;
     /// Unread bytes of one stream: holds the largest sliver.
     const STREAM_WINDOW: u32 = 4 << 20;
     /// Unacknowledged bytes kept per connection for retransmission.
@@ -77,27 +69,37 @@ impl QuicSettings {
     pub(super) const SOCKET_BUFFER: usize = 4 << 20;
 
     pub(super) fn accepted(&self) -> Arc<TransportConfig> {
-        Arc::new(self.transport(Self::ACCEPTED, None))
+        let window = ConnectionClass::Anonymous.credit().window;
+        Arc::new(self.transport(window, None))
     }
 
     pub(super) fn dialed(&self) -> Arc<TransportConfig> {
-        Arc::new(self.transport(Self::DIALED, self.keep_alive))
+        Arc::new(self.transport(self.dialed_window, self.keep_alive))
     }
 
-    fn transport(&self, credit: Credit, keep_alive: Option<Duration>) -> TransportConfig {
+    fn transport(&self, window: u32, keep_alive: Option<Duration>) -> TransportConfig {
         let mut config = TransportConfig::default();
         config
-            .max_concurrent_bidi_streams(credit.streams.into())
+            .max_concurrent_bidi_streams(Self::FIRST_STREAMS.into())
             .max_concurrent_uni_streams(VarInt::from_u32(0))
             .datagram_receive_buffer_size(None)
             .stream_receive_window(Self::STREAM_WINDOW.into())
-            .receive_window(credit.window.into())
+            .receive_window(window.into())
             .send_window(Self::SEND_WINDOW)
             .max_idle_timeout(IdleTimeout::try_from(self.idle).ok())
             .keep_alive_interval(keep_alive)
             .mtu_discovery_config(Some(MtuDiscoveryConfig::default()));
         config
     }
+}
+
+/// Bounds what the endpoint keeps for strangers before the door has decided about them: their first
+/// packets, which it looks at right away.
+pub(super) fn bound_strangers(config: &mut quinn::ServerConfig) {
+    config
+        .max_incoming(1024)
+        .incoming_buffer_size(64 << 10)
+        .incoming_buffer_size_total(4 << 20);
 }
 
 /// The endpoint's own settings, with keys that a restarted node finds again: it recognises packets

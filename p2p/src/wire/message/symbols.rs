@@ -56,6 +56,12 @@ impl GetSymbols {
             .sum()
     }
 
+    /// How many symbols it asks for; each is paid for, held or not.
+    #[must_use]
+    pub fn symbols(&self) -> u64 {
+        self.items() * self.sources.len() as u64
+    }
+
     /// The blobs and segments of the items, in order.
     pub fn iter(&self) -> impl Iterator<Item = (BlobId, floe_codec::SegmentIndex)> + '_ {
         self.blobs
