@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use bytes::Bytes;
 use floe_chain::id::NodeId;
 use floe_codec::{Axis, Codec, DecodeError, SegmentMetadata, SliverIndex, VerifiedSliver};
+use tokio::time::Instant;
 
 use super::{
     ReadError, proof,
@@ -33,7 +34,7 @@ impl SegmentReader {
         if let Some(bytes) = self.assemble_rows(metadata, raw).await? {
             return Ok(Some(bytes));
         }
-        let Checked { good, bad } = self.check(metadata, raw).await?;
+        let Checked { good, bad } = self.check(network, metadata, raw).await?;
         raw.retain(|index, _| !bad.contains(index));
         let need = metadata.layout().shards().source_slivers().primary;
         if good.len() < usize::from(need) {
@@ -83,6 +84,7 @@ impl SegmentReader {
     /// Verifies slivers one by one, and names who sent wrong ones.
     pub(super) async fn check(
         &self,
+        network: &Network,
         metadata: &Arc<SegmentMetadata>,
         raw: &Raw,
     ) -> Result<Checked, ReadError> {
@@ -103,14 +105,18 @@ impl SegmentReader {
                 Ok(sliver) => checked.good.push(sliver),
                 Err(error) => {
                     checked.bad.push(*index);
-                    self.blame(*node, &error.to_string());
+                    self.blame(network, *node, &error.to_string());
                 }
             }
         }
         Ok(checked)
     }
 
-    pub(super) fn blame(&self, node: NodeId, what: &str) {
+    fn blame(&self, network: &Network, node: NodeId, what: &str) {
+        if let Some(member) = network.committee.index_of(node) {
+            let peer = &network.address(member).peer;
+            self.tools.peers.peers().lied(peer, Instant::now());
+        }
         let mut liars = self.liars.lock().unwrap_or_else(PoisonError::into_inner);
         if liars.insert(node) {
             let node = node.to_string();

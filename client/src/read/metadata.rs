@@ -208,12 +208,17 @@ async fn one(
     match get(peers, network, member, blob, segment).await {
         Ok(Item::Present(bytes)) => {
             let metadata: Result<SegmentMetadata<Unverified>, _> = bcs::from_bytes(&bytes);
-            match metadata.map(|metadata| metadata.verify(&blob)) {
-                Ok(Ok(metadata)) if metadata.segment() == segment => Word::Found(metadata.into()),
-                Ok(Ok(_)) => Word::Failed("it sent the metadata of another segment".to_owned()),
-                Ok(Err(error)) => Word::Failed(format!("it sent wrong metadata: {error}")),
-                Err(error) => Word::Failed(format!("it sent malformed metadata: {error}")),
-            }
+            let lie = match metadata.map(|metadata| metadata.verify(&blob)) {
+                Ok(Ok(metadata)) if metadata.segment() == segment => {
+                    return Word::Found(metadata.into());
+                }
+                Ok(Ok(_)) => "it sent the metadata of another segment".to_owned(),
+                Ok(Err(error)) => format!("it sent wrong metadata: {error}"),
+                Err(error) => format!("it sent malformed metadata: {error}"),
+            };
+            let peer = &network.address(member).peer;
+            peers.peers().lied(peer, Instant::now());
+            Word::Failed(lie)
         }
         Ok(Item::Absent(ItemStatus::NotHeld)) => Word::Unknown,
         Ok(Item::Absent(ItemStatus::Inconsistent)) => Word::Inconsistent,

@@ -151,7 +151,7 @@ impl SegmentReader {
         let collect = self.collect(&network, metadata, wish, wanted, &mut raw);
         // Whatever has not come by then is missing.
         let _ = timeout(time, collect).await;
-        let checked = self.check(metadata, &raw).await?;
+        let checked = self.check(&network, metadata, &raw).await?;
         let mut found: BTreeMap<SliverIndex, Bytes> = checked
             .good
             .into_iter()
@@ -336,7 +336,11 @@ impl SegmentReader {
                     raw.insert(index, (network.member(from).node(), bytes));
                     Input::Arrived(piece(index))
                 }
-                Some(Arrival::Absent(from, index)) => Input::NotHeld(source(from), piece(index)),
+                Some(Arrival::Absent(from, index)) => {
+                    let peer = &network.address(from).peer;
+                    self.tools.peers.peers().missed(peer, now);
+                    Input::NotHeld(source(from), piece(index))
+                }
                 Some(Arrival::Failed(from, error)) => {
                     let node = network.member(from).node().to_string();
                     let input = match judge(&error, network.epoch()) {

@@ -161,12 +161,11 @@ async fn ask<T: Symbol>(
     batch: &Batch,
     helper: &Helper,
 ) -> Result<Vec<Vec<(ShardIndex, T)>>, CallError> {
-    let too_long = |_| WireError::Truncated;
     let request = GetSymbols {
         target: batch.shard,
         axis: batch.axis,
-        sources: helper.shards.clone().try_into().map_err(too_long)?,
-        blobs: ranges(&batch.lost).try_into().map_err(too_long)?,
+        sources: helper.shards.clone().try_into()?,
+        blobs: ranges(&batch.lost).try_into()?,
         proven: T::PROVEN,
     };
     let bitmap = helper.shards.len().div_ceil(8);

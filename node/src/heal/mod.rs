@@ -201,6 +201,7 @@ impl Healer {
     fn accuse(&self, lost: &Lost, liars: &BTreeSet<PeerId>) {
         for peer in liars {
             tracing::warn!(%peer, blob = %lost.blob, segment = %lost.segment, "sent a symbol that is not the committed one");
+            self.data.peers().lied(peer, Instant::now());
         }
         self.node
             .update_heal(|progress| progress.lies += liars.len() as u64);
@@ -347,7 +348,10 @@ impl Healer {
                 .map_err(|error| failed(&error))?
                 .and_then(Item::into_bytes);
             let bytes = bytes.ok_or_else(|| Failed("not held".into()))?;
-            verify_metadata(&blob, segment, &bytes).map_err(|error| Failed(error.to_string()))?;
+            if let Err(error) = verify_metadata(&blob, segment, &bytes) {
+                self.data.peers().lied(&peer, Instant::now());
+                return Err(Failed(error.to_string()));
+            }
             let pending = self.node.storage().put_metadata(blob, segment, bytes);
             kept.push(pending.map_err(|busy| failed(&busy))?);
         }
