@@ -154,6 +154,8 @@ floe_json 0 extend "$id" --epochs 1
 floe_json 0 verify "$id"
 floe_json 0 info
 floe_json 0 health
+floe_json 0 node peers --config "$a/node-0/node.toml"
+floe_json 5 node peers --admin 127.0.0.1:1
 floe_json 0 wallet
 floe_json 0 wallet new "$work/other.key"
 floe_json 0 key new identity "$work/identity.key"
@@ -162,7 +164,7 @@ floe_json 0 config show --origin
 floe_json 3 read "$(printf 'A%.0s' $(seq 43))"
 floe_json 0 rm "$id"
 node tests/json.mjs client/cli/schema.md "$work/lines.jsonl" \
-  stored store_plan read blob status extended unfinished verified info node_health health wallet key setting progress error
+  stored store_plan read blob status extended unfinished verified info node_health node_peer health wallet key setting progress error
 ok "JSON lines are as documented"
 
 kill "-KILL" "$(cat "$a/devnet/pid")"

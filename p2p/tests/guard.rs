@@ -1,7 +1,7 @@
 //! Nobody floods a node or starves its others: over the simulated network in virtual time, where a
 //! refusal's time can be waited for to the millisecond.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::panic, reason = "a test stops at the first surprise")]
 
 mod world;
 

@@ -12,6 +12,7 @@ mod key;
 mod ls;
 mod node;
 mod operate;
+mod peers;
 mod read;
 mod resume;
 mod rm;

@@ -10,7 +10,7 @@ use floe_node::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::operate;
+use super::{operate, peers};
 use crate::{context::Context, exit::Exit, fault::Fault, service};
 
 #[derive(Debug, clap::Args)]
@@ -29,6 +29,8 @@ enum Verb {
     },
     /// Print a configuration with every key, its default and what it means
     Example,
+    /// Show who is connected to a running node, and who was refused and why
+    Peers(peers::Args),
     #[command(flatten)]
     Operate(operate::Verb),
 }
@@ -112,6 +114,7 @@ impl Args {
     pub(crate) async fn run(self, context: &mut Context) -> Result<Exit, Fault> {
         match self.verb {
             Verb::Operate(verb) => return verb.run(context).await,
+            Verb::Peers(args) => return args.run(context).await,
             Verb::Run { config } => {
                 service::log();
                 let config = NodeConfig::load(&config).map_err(Ended::from)?;
