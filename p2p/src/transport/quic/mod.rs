@@ -4,6 +4,7 @@
 //! after *every* handshake, resumed ones too, and compared with the expected one. There is no
 //! early data.
 
+mod congestion;
 mod connection;
 mod handshake;
 mod settings;

@@ -8,6 +8,7 @@ use quinn::{
 };
 use quinn_proto::HashedConnectionIdGenerator;
 
+use super::congestion::PersistentConfig;
 use crate::{class::ConnectionClass, guard::DoorSettings, identity::Identity};
 
 /// How the QUIC endpoint is set up. The defaults suit a storage node; see [`Self::client`].
@@ -86,6 +87,7 @@ impl QuicSettings {
             .stream_receive_window(Self::STREAM_WINDOW.into())
             .receive_window(window.into())
             .send_window(Self::SEND_WINDOW)
+            .congestion_controller_factory(Arc::new(PersistentConfig::default()))
             .max_idle_timeout(IdleTimeout::try_from(self.idle).ok())
             .keep_alive_interval(keep_alive)
             .mtu_discovery_config(Some(MtuDiscoveryConfig::default()));
