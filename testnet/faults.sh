@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Injects faults into networks of real processes and prints which promises held, row by row.
 #   testnet/faults.sh ROW...|all [--quick] [--seed N] [--json] [--keep]
-#   --quick      fewer trials: everything within 8 minutes
+#   --quick      fewer trials; latencies are noted and not judged
 #   --seed N     what is drawn at random follows from this number (default 1)
 #   --json       one line of JSON for each row
 #   --keep       keep the networks' folders and say where they are

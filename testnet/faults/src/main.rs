@@ -40,7 +40,7 @@ struct Args {
     /// Rows by their names, or `all` that judge
     #[arg(required = true, value_name = "ROW|all")]
     rows: Vec<String>,
-    /// Fewer trials: all rows within 8 minutes
+    /// Fewer trials; latencies are noted and not judged
     #[arg(long)]
     quick: bool,
     /// What is drawn at random follows from this number

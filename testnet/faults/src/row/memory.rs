@@ -16,7 +16,7 @@ const READ_MIB: u64 = 128;
 
 pub(super) async fn memory(settings: &Settings, findings: &mut Findings) -> Attempt<()> {
     let stage = Stage::new(settings, false).await?;
-    let size = settings.either(128 << 20, 1 << 30);
+    let size = settings.either(96 << 20, 1 << 30);
     let files = [0, 1].map(|number| (number, stage.world.dir.join(format!("large-{number}"))));
     for (number, path) in &files {
         std::fs::write(path, stage.book.content(*number, size))?;
