@@ -1,8 +1,8 @@
 //! Who may come in and how much each may take, so that nobody can flood or starve a node.
 //!
-//! What decides is pure and takes the time as an argument: [`bucket`] how much a second, [`door`] who may
-//! begin a handshake, [`rooms`] which connections stay, [`quota`] what each peer may have. [`guest`] asks
-//! them for every connection and request; what they refused is counted and remembered in [`watch`].
+//! What decides is pure and takes the time as an argument: `bucket` how much a second, `door` who may
+//! begin a handshake, `rooms` which connections stay, `quota` what each peer may have. `guest` asks
+//! them for every connection and request; what they refused is counted and remembered in `watch`.
 
 mod bucket;
 pub(crate) mod door;
