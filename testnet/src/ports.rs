@@ -1,6 +1,9 @@
 //! Ports of this machine for the nodes of a local network. Looks whether they are free, and leaves them so.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::{
+    net::{Ipv4Addr, TcpListener, UdpSocket},
+    ops::Range,
+};
 
 /// Why there are no ports.
 #[derive(Debug, thiserror::Error)]
@@ -8,7 +11,7 @@ pub enum PortError {
     /// A port is taken, or there are not enough.
     #[error("port {port} cannot be used")]
     Taken {
-        /// The port; 0 when a free one was wanted.
+        /// The port.
         port: u16,
         /// Why.
         source: std::io::Error,
@@ -31,50 +34,59 @@ pub(crate) struct NodePorts {
     pub(crate) control: u16,
 }
 
-/// Ports for `nodes` nodes, all of which could be bound a moment ago.
+/// Where free ports are looked for: below those that systems give to outgoing connections, of which one
+/// may be taken before the node that it was chosen for runs, or while it is restarted.
+const FREE: Range<u16> = 10_000..30_000;
+/// Places tried before an error is told.
+const TRIES: usize = 64;
+
+/// Ports for `nodes` nodes, all of which could be bound a moment ago: from the one behind `base` on or, if
+/// that is 0, anywhere.
 pub(crate) fn ports(base: u16, nodes: u16) -> Result<Vec<NodePorts>, PortError> {
-    // Sockets are held until all are chosen, so that no port is chosen twice.
-    let mut held = Vec::new();
+    if base != 0 {
+        return from(base, nodes);
+    }
+    let mut tries = (1..TRIES).map(|_| from(rand::random_range(FREE), nodes));
+    tries
+        .find_map(Result::ok)
+        .map_or_else(|| from(rand::random_range(FREE), nodes), Ok)
+}
+
+fn from(base: u16, nodes: u16) -> Result<Vec<NodePorts>, PortError> {
+    let count = nodes
+        .checked_mul(3)
+        .filter(|count| base.checked_add(*count).is_some());
+    let count = count.ok_or(PortError::Range { base, nodes })?;
+    let mut behind = base + 1..=base + count;
     let mut ports = Vec::new();
-    let range = || PortError::Range { base, nodes };
-    for node in 0..nodes {
-        let first = match base {
-            0 => 0,
-            _ => node
-                .checked_mul(3)
-                .and_then(|offset| base.checked_add(offset)?.checked_add(1))
-                .ok_or_else(range)?,
-        };
-        let after = |count| match base {
-            0 => Ok(0),
-            _ => first.checked_add(count).ok_or_else(range),
-        };
-        let (second, third) = (after(1)?, after(2)?);
-        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let taken = |port| move |source| PortError::Taken { port, source };
-        let data = UdpSocket::bind(local(first)).map_err(taken(first))?;
-        let admin = TcpListener::bind(local(second)).map_err(taken(second))?;
-        let control = both(third).map_err(taken(third))?;
+    while let (Some(data), Some(admin), Some(control)) =
+        (behind.next(), behind.next(), behind.next())
+    {
+        free_for_udp(data)?;
+        free_for_tcp(admin)?;
+        free_for_udp(control)?;
+        free_for_tcp(control)?;
         ports.push(NodePorts {
-            data: data.local_addr().map_err(taken(first))?.port(),
-            admin: admin.local_addr().map_err(taken(second))?.port(),
-            control: control.0.local_addr().map_err(taken(third))?.port(),
+            data,
+            admin,
+            control,
         });
-        held.push((data, admin, control));
     }
     Ok(ports)
 }
 
-/// A port that is free for UDP and for TCP; `port` or, if that is 0, any.
-fn both(port: u16) -> std::io::Result<(TcpListener, UdpSocket)> {
-    const TRIES: usize = 64;
-    let bind = || {
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
-        let udp = UdpSocket::bind(tcp.local_addr()?)?;
-        Ok((tcp, udp))
-    };
-    let tries = if port == 0 { TRIES } else { 1 };
-    (1..tries).find_map(|_| bind().ok()).map_or_else(bind, Ok)
+fn free_for_udp(port: u16) -> Result<(), PortError> {
+    let bound = UdpSocket::bind((Ipv4Addr::LOCALHOST, port));
+    bound
+        .map(drop)
+        .map_err(|source| PortError::Taken { port, source })
+}
+
+fn free_for_tcp(port: u16) -> Result<(), PortError> {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    bound
+        .map(drop)
+        .map_err(|source| PortError::Taken { port, source })
 }
 
 #[cfg(test)]
@@ -88,6 +100,18 @@ mod tests {
         let tcp: std::collections::BTreeSet<_> = ports.iter().map(|p| p.admin).collect();
         assert_eq!((udp.len(), tcp.len()), (20, 20));
         assert!(ports.iter().all(|p| p.control != p.data));
+        assert!(ports.iter().all(|p| p.data > FREE.start));
+    }
+
+    #[test]
+    fn a_taken_port_is_named() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let refused = from(port - 2, 1);
+        assert!(
+            matches!(refused, Err(PortError::Taken { port: named, .. }) if named == port),
+            "{refused:?}"
+        );
     }
 
     #[test]
