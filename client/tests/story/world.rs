@@ -71,7 +71,7 @@ fn address(n: u8) -> Address {
 
 fn settings(base: QuicSettings) -> QuicSettings {
     QuicSettings {
-        dial_timeout: Duration::from_millis(400),
+        dial_timeout: Duration::from_millis(1_500),
         ..base
     }
 }
@@ -145,7 +145,7 @@ impl World {
             codec: self.codec.clone(),
             state_dir: self.state.path().to_owned(),
             patience: Patience {
-                node: Duration::from_millis(800),
+                node: Duration::from_secs(3),
                 read: Duration::from_secs(2),
                 epoch: Duration::from_secs(2),
             },
