@@ -2,11 +2,15 @@
 //! for it. Pure: the endpoint asks, and does what it is told.
 //!
 //! Nothing is held against an address that did not prove itself, since anybody can write any address
-//! on a packet; it is only asked for the proof, once there is a crowd. Places are shared fairly: whoever
-//! finds none takes that of the oldest handshake from where most of them come.
+//! on a packet; it is only asked for the proof, once there is a crowd, and takes nobody's place. Places are
+//! shared fairly among the others: whoever finds none takes that of the oldest handshake from where most
+//! of them come. A handshake that failed costs memory for a while longer, and counts as long.
+
+#[cfg(test)]
+mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     hash::Hash,
     time::Duration,
 };
@@ -22,9 +26,10 @@ use super::{
 /// How many may shake hands at once, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DoorSettings {
-    /// Handshakes under way above which a stranger must prove its address first (QUIC's Retry).
+    /// Handshakes under way or failed just now above which a stranger must prove its address first
+    /// (QUIC's Retry).
     pub retry_above: usize,
-    /// Handshakes under way at once.
+    /// Handshakes under way at once; as many may have failed just now.
     pub handshakes: usize,
     /// Those of them kept for the addresses of committee members.
     pub for_members: usize,
@@ -47,8 +52,8 @@ impl Default for DoorSettings {
     fn default() -> Self {
         Self {
             retry_above: 64,
-            handshakes: 256,
-            for_members: 64,
+            handshakes: 128,
+            for_members: 32,
             per_site: 32,
             per_subnet: 64,
             site_rate: Rate::new(64, 8),
@@ -103,10 +108,18 @@ pub(crate) struct Door {
     settings: DoorSettings,
     members: HashSet<Site>,
     /// By age.
-    under_way: BTreeMap<Ticket, Caller>,
+    under_way: BTreeMap<Ticket, Handshake>,
+    /// When QUIC forgets each handshake that failed or was given up.
+    leaving: VecDeque<Instant>,
     next: u64,
     sites: HashMap<Site, Seen>,
     subnets: HashMap<Subnet, Seen>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Handshake {
+    caller: Caller,
+    since: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -139,12 +152,19 @@ impl Door {
     const MAX_SEEN: usize = 4096;
     /// How much more a committee member's host may.
     const MEMBER_FACTOR: usize = 4;
+    /// For how long a closed connection is kept: three probe timeouts of a path that was never measured
+    /// (RFC 9000, section 10.2; RFC 9002, section 6.2).
+    const LINGER: Duration = Duration::from_secs(3);
+    /// How long a handshake has before a neighbour's may take its place: that of an honest peer is over,
+    /// and whoever found none asks again.
+    const PATIENCE: Duration = Duration::from_secs(1);
 
     pub(crate) fn new(settings: DoorSettings) -> Self {
         Self {
             settings,
             members: HashSet::new(),
             under_way: BTreeMap::new(),
+            leaving: VecDeque::new(),
             next: 0,
             sites: HashMap::new(),
             subnets: HashMap::new(),
@@ -169,21 +189,27 @@ impl Door {
             return Knock::Ignore(Limit::Banned);
         }
         let often = seen.is_some_and(|seen| seen.rate.left(self.settings.site_rate, now) == 0);
-        if !proven && (often || self.under_way.len() >= self.settings.retry_above) {
+        while self.leaving.front().is_some_and(|gone| *gone <= now) {
+            self.leaving.pop_front();
+        }
+        let kept = self.under_way.len() + self.leaving.len();
+        if !proven && (often || kept >= self.settings.retry_above) {
             return Knock::Prove;
         }
         if proven && let Err(limit) = self.count(site, now) {
             return Knock::Ignore(limit);
         }
-        match self.place(caller) {
+        match self.place(caller, now) {
             Ok(instead_of) => {
                 // Given up by this side: not held against anybody.
                 if let Some(ticket) = instead_of {
                     self.under_way.remove(&ticket);
+                    self.leaving.push_back(now + Self::LINGER);
                 }
                 let ticket = Ticket(self.next);
                 self.next += 1;
-                self.under_way.insert(ticket, caller);
+                let since = now;
+                self.under_way.insert(ticket, Handshake { caller, since });
                 Knock::Enter { ticket, instead_of }
             }
             Err(()) if proven => Knock::Ignore(Limit::Handshakes),
@@ -193,9 +219,10 @@ impl Door {
 
     /// Ends a handshake; `true` if its host is banned from now on.
     pub(crate) fn end(&mut self, ticket: Ticket, outcome: Outcome, now: Instant) -> bool {
-        let Some(Caller { site, proven }) = self.under_way.remove(&ticket) else {
+        let Some(Handshake { caller, .. }) = self.under_way.remove(&ticket) else {
             return false;
         };
+        let Caller { site, proven } = caller;
         match outcome {
             Outcome::Done => {
                 if !proven {
@@ -204,7 +231,10 @@ impl Door {
                 }
                 false
             }
-            Outcome::Failed => proven && self.junk(site, now),
+            Outcome::Failed => {
+                self.leaving.push_back(now + Self::LINGER);
+                proven && self.junk(site, now)
+            }
         }
     }
 
@@ -255,37 +285,46 @@ impl Door {
     }
 
     /// Finds a place, or whose place to take; none if nobody may be sent away for this caller.
-    fn place(&self, caller: Caller) -> Result<Option<Ticket>, ()> {
+    fn place(&self, caller: Caller, now: Instant) -> Result<Option<Ticket>, ()> {
         let settings = &self.settings;
         let (site, subnet) = (caller.site, caller.site.subnet());
         let member = self.is_member(site);
-        let factor = if member { Self::MEMBER_FACTOR } else { 1 };
+        let (factor, places) = if member {
+            (Self::MEMBER_FACTOR, settings.handshakes)
+        } else {
+            let others = settings.handshakes.saturating_sub(settings.for_members);
+            (1, others)
+        };
+        if self.leaving.len() >= places {
+            return Err(());
+        }
         let of_site = |other: &Caller| other.site == site;
         let of_subnet = |other: &Caller| other.site.subnet() == subnet;
+        // Neighbours who come at the same moment do not send each other away; they come again.
+        let slow = |other: &Handshake| now.duration_since(other.since) >= Self::PATIENCE;
         if self.count_if(of_site) >= settings.per_site * factor {
-            return self.oldest(caller, of_site);
+            return self.oldest(caller, |other| of_site(&other.caller) && slow(other));
         }
         if !member && self.count_if(of_subnet) >= settings.per_subnet {
-            return self.oldest(caller, of_subnet);
+            return self.oldest(caller, |other| of_subnet(&other.caller) && slow(other));
         }
-        let strangers = self.count_if(|other| !self.is_member(other.site));
-        let full = if member {
-            self.under_way.len() >= settings.handshakes
+        let taken = if member {
+            self.under_way.len()
         } else {
-            strangers >= settings.handshakes.saturating_sub(settings.for_members)
+            self.count_if(|other| !self.is_member(other.site))
         };
-        if !full {
+        if taken < places {
             return Ok(None);
         }
         let mut crowds: BTreeMap<Subnet, usize> = BTreeMap::new();
-        let others = self.under_way.values().map(|other| other.site);
+        let others = self.under_way.values().map(|other| other.caller.site);
         for other in others.filter(|site| !self.is_member(*site)) {
             *crowds.entry(other.subnet()).or_default() += 1;
         }
         let own = self.count_if(of_subnet);
         match crowds.into_iter().max_by_key(|(_, count)| *count) {
             Some((crowd, count)) if member || count > own => {
-                self.oldest(caller, |other| other.site.subnet() == crowd)
+                self.oldest(caller, |other| other.caller.site.subnet() == crowd)
             }
             _ => Err(()),
         }
@@ -294,22 +333,24 @@ impl Door {
     fn count_if(&self, which: impl Fn(&Caller) -> bool) -> usize {
         self.under_way
             .values()
-            .filter(|caller| which(caller))
+            .filter(|handshake| which(&handshake.caller))
             .count()
     }
 
-    /// The oldest of some handshakes, one whose address is not proven first. An address that is not
-    /// proven takes no place of one that is.
+    /// The oldest of some handshakes, one whose address is not proven first. Only a proven address takes
+    /// somebody's place.
     fn oldest(
         &self,
         caller: Caller,
-        which: impl Fn(&Caller) -> bool,
+        which: impl Fn(&Handshake) -> bool,
     ) -> Result<Option<Ticket>, ()> {
+        if !caller.proven {
+            return Err(());
+        }
         let some = || self.under_way.iter().filter(|(_, other)| which(other));
-        let unproven = some().find(|(_, other)| !other.proven);
-        let any = || some().next().filter(|_| caller.proven);
-        let found = unproven.or_else(any).map(|(ticket, _)| *ticket);
-        found.map(Some).ok_or(())
+        let unproven = some().find(|(_, other)| !other.caller.proven);
+        let found = unproven.or_else(|| some().next());
+        found.map(|(ticket, _)| Some(*ticket)).ok_or(())
     }
 }
 
@@ -326,150 +367,4 @@ fn remembered<K: Copy + Eq + Hash>(
         }
     }
     Some(all.entry(key).or_insert_with(|| Seen::new(now)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::IpAddr;
-
-    fn caller(address: &str, proven: bool) -> Caller {
-        let site = Site::from(address.parse::<IpAddr>().unwrap());
-        Caller { site, proven }
-    }
-
-    fn entered(knock: Knock) -> (Ticket, Option<Ticket>) {
-        match knock {
-            Knock::Enter { ticket, instead_of } => (ticket, instead_of),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_crowd_of_strangers_is_asked_for_proof_and_holds_few_places() {
-        let (mut door, now) = (Door::new(DoorSettings::default()), Instant::now());
-        let knocks: Vec<_> = (0..2000_u32)
-            .map(|i| door.knock(caller(&format!("10.{}.{}.9", i / 256, i % 256), false), now))
-            .collect();
-        let retry_above = DoorSettings::default().retry_above;
-        assert_eq!(door.under_way(), retry_above);
-        assert!(
-            knocks[retry_above..]
-                .iter()
-                .all(|knock| *knock == Knock::Prove)
-        );
-        // Proven, anybody enters.
-        entered(door.knock(caller("192.0.2.1", true), now));
-        assert!(door.sites.len() < 2, "who proved nothing is not remembered");
-    }
-
-    #[test]
-    fn whoever_holds_most_places_gives_one_to_somebody_else() {
-        let (mut door, start) = (Door::new(DoorSettings::default()), Instant::now());
-        let mut now = start;
-        // Half-open handshakes of proven addresses in few subnets, as fast as their rates allow.
-        for i in 0..2000_u32 {
-            let address = format!("10.0.{}.{}", i % 8, 1 + i / 8 % 250);
-            door.knock(caller(&address, true), now);
-            now += Duration::from_millis(2);
-        }
-        let settings = DoorSettings::default();
-        assert_eq!(door.under_way(), settings.handshakes - settings.for_members);
-        for i in 0..20 {
-            let honest = caller(&format!("192.0.2.{i}"), true);
-            let (ticket, instead_of) = entered(door.knock(honest, now));
-            assert!(instead_of.is_some(), "the crowd gave a place");
-            assert!(door.under_way.contains_key(&ticket));
-        }
-        let honest =
-            |other: &Caller| other.site.subnet() == caller("192.0.2.1", true).site.subnet();
-        assert_eq!(door.count_if(honest), 20, "and took none back");
-        for i in 0..settings.for_members {
-            let member = caller(&format!("198.51.{i}.1"), true);
-            door.set_members([member.site].into());
-            assert_eq!(
-                entered(door.knock(member, now)).1,
-                None,
-                "places are kept for members"
-            );
-        }
-    }
-
-    #[test]
-    fn one_host_has_its_share_and_the_newest_of_it_counts() {
-        let (mut door, now) = (Door::new(DoorSettings::default()), Instant::now());
-        let settings = DoorSettings::default();
-        for i in 0..100 {
-            let (_, instead_of) = entered(door.knock(caller("192.0.2.1", true), now));
-            assert_eq!(instead_of.is_some(), i >= settings.per_site);
-        }
-        assert_eq!(door.under_way(), settings.per_site);
-    }
-
-    #[test]
-    fn junk_from_a_proven_address_is_banned_for_a_while_and_a_members_host_never() {
-        let (mut door, now) = (Door::new(DoorSettings::default()), Instant::now());
-        let bad = caller("192.0.2.1", true);
-        let fail = |door: &mut Door, caller, times| {
-            let failed = (0..times).map(|_| {
-                let (ticket, _) = entered(door.knock(caller, now));
-                door.end(ticket, Outcome::Failed, now)
-            });
-            failed.filter(|banned| *banned).count()
-        };
-        let junk = usize::try_from(DoorSettings::default().junk_rate.burst).unwrap();
-        assert_eq!(fail(&mut door, caller("192.0.2.1", false), 2 * junk), 0);
-        assert_eq!(fail(&mut door, bad, junk + 1), 1);
-        for proven in [true, false] {
-            let again = door.knock(caller("192.0.2.1", proven), now);
-            assert_eq!(again, Knock::Ignore(Limit::Banned));
-        }
-        entered(door.knock(caller("192.0.2.2", true), now));
-        entered(door.knock(bad, now + DoorSettings::default().ban));
-
-        let member = caller("198.51.100.1", true);
-        door.set_members([member.site].into());
-        assert_eq!(fail(&mut door, member, 4 * junk), 0);
-    }
-
-    #[test]
-    fn rates_hold_for_hosts_and_subnets_whether_or_not_proof_was_asked_for() {
-        let (mut door, now) = (Door::new(DoorSettings::default()), Instant::now());
-        let mut enter = |address: &str, proven| match door.knock(caller(address, proven), now) {
-            Knock::Enter { ticket, .. } => {
-                door.end(ticket, Outcome::Done, now);
-                Ok(())
-            }
-            other => Err(other),
-        };
-        let settings = DoorSettings::default();
-        for i in 0..settings.site_rate.burst {
-            assert_eq!(enter("192.0.2.1", i % 2 == 0), Ok(()), "{i}");
-        }
-        assert_eq!(enter("192.0.2.1", false), Err(Knock::Prove));
-        assert_eq!(
-            enter("192.0.2.1", true),
-            Err(Knock::Ignore(Limit::HostRate))
-        );
-        let others = (2..200).flat_map(|host| vec![format!("192.0.2.{host}"); 500]);
-        let refused = others
-            .map(|address| enter(&address, true))
-            .find(Result::is_err);
-        assert_eq!(refused, Some(Err(Knock::Ignore(Limit::SubnetRate))));
-        assert_eq!(enter("198.51.100.1", true), Ok(()));
-    }
-
-    #[test]
-    fn memory_is_bounded_however_many_addresses_come() {
-        let (mut door, now) = (Door::new(DoorSettings::default()), Instant::now());
-        for i in 0..20_000_u32 {
-            let site = Site::from(IpAddr::from((0x0a00_0000 | (i * 256)).to_be_bytes()));
-            let knock = door.knock(Caller { site, proven: true }, now);
-            if let Knock::Enter { ticket, .. } = knock {
-                door.end(ticket, Outcome::Failed, now);
-            }
-        }
-        assert!(door.sites.len() <= Door::MAX_SEEN && door.subnets.len() <= Door::MAX_SEEN);
-        entered(door.knock(caller("192.0.2.1", true), now));
-    }
 }
