@@ -9,6 +9,7 @@
 )]
 
 pub mod frames;
+pub mod initial;
 
 use std::time::{Duration, Instant};
 

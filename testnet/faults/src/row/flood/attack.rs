@@ -64,9 +64,10 @@ pub(super) async fn attack(
             let (mut traffic, control) = (one?, other?);
             let ratio = |it: &Traffic| it.answered * 100 / it.sent.max(1);
             let note = format!(
-                "{} and {} packets, answered with {} % and {} % of their bytes",
+                "{} and {} of {} packets, answered with {} % and {} % of their bytes",
                 traffic.packets,
                 control.packets,
+                u64::from(rate) * time.as_secs(),
                 ratio(&traffic),
                 ratio(&control)
             );
