@@ -30,7 +30,7 @@ done
 
 # The bootstraps of the anchor speak QUIC; the same port takes TCP.
 entry=$(sed -n 's|.*"\(/ip4/[^"]*\)".*|\1|p' "$net/light.toml" | head -n 1 | sed 's|/udp/\([0-9]*\)/quic-v1/|/tcp/\1/|')
-read_it() { node tests/interop/read.mjs --anchor "$net/light.toml" --node "$entry" "$1"; }
+read_it() { node tests/interop/read.mjs --anchor "$net/light.toml" --node "$entry" -- "$1"; }
 
 read_it "$blob" >"$work/read" 2>"$work/log" || fail "$(tail -n 5 "$work/log")"
 cmp "$work/read" "$work/file" || fail "other bytes than were stored"
