@@ -1,5 +1,5 @@
 //! Who is connected to the data plane and what its limits did, as operators see it; and the task that
-//! tells the limits who the committee is. Decides about nobody.
+//! tells the limits of both planes who the committee is. Decides about nobody.
 
 use std::{
     collections::BTreeSet,
@@ -92,6 +92,8 @@ pub struct Left {
 /// Somebody who was refused, evicted or banned.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Turned {
+    /// Where: `data` or `control`.
+    pub plane: String,
     /// A peer, or the address of somebody who proved no identity.
     pub who: String,
     /// `refused`, `evicted` or `banned`.
@@ -138,6 +140,7 @@ impl From<GuestReport> for Guest {
 impl From<&Incident> for Turned {
     fn from(incident: &Incident) -> Self {
         Self {
+            plane: incident.plane.word().to_owned(),
             who: incident.who.to_string(),
             action: incident.action.word().to_owned(),
             limit: incident.limit.word().to_owned(),
@@ -178,7 +181,7 @@ pub async fn ask(address: SocketAddr) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Tells the limits of the data plane where the members of the committee are, whenever that or the
+/// Tells the limits of both planes where the members of the committee are, whenever that or the
 /// committee changes, until the token is cancelled.
 ///
 /// # Errors

@@ -143,10 +143,11 @@ pub fn serve(
         upkeep,
     } = parts;
     let book = Arc::clone(&directory.book);
-    let half = usize::try_from(request_memory / 2).unwrap_or(usize::MAX);
+    // The rest is what QUIC holds besides; see the limits of the data plane.
+    let eighths = |count| usize::try_from(request_memory / 8 * count).unwrap_or(usize::MAX);
     let settings = ServerSettings {
-        inbound_memory: half,
-        outbound_memory: half,
+        inbound_memory: eighths(4),
+        outbound_memory: eighths(3),
         guard: GuardSettings {
             rooms: RoomSettings::with_memory(request_memory),
             ..GuardSettings::default()

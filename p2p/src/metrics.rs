@@ -1,4 +1,5 @@
-//! What the data plane counts. The doc comment of a field is its help text for operators.
+//! What the data plane counts, and the doors of both planes. The doc comment of a field is its help text
+//! for operators.
 
 use std::sync::atomic::AtomicU64;
 
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     class::ConnectionClass,
-    guard::{Action, Limit},
+    guard::{Action, Limit, Plane},
     wire::{Kind, Status, TrafficClass},
 };
 
@@ -28,8 +29,14 @@ struct ClassLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LimitLabels {
+    plane: &'static str,
     limit: &'static str,
     action: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PlaneLabel {
+    plane: &'static str,
 }
 
 /// The counters of one data plane.
@@ -41,7 +48,7 @@ pub struct Metrics {
     connections: Family<ClassLabel, Gauge>,
     malformed: Counter,
     limits: Family<LimitLabels, Counter<u64, AtomicU64>>,
-    handshakes: Gauge,
+    handshakes: Family<PlaneLabel, Gauge>,
     waiting: Gauge,
 }
 
@@ -54,7 +61,7 @@ impl Default for Metrics {
             connections: Family::default(),
             malformed: Counter::default(),
             limits: Family::default(),
-            handshakes: Gauge::default(),
+            handshakes: Family::default(),
             waiting: Gauge::default(),
         }
     }
@@ -92,14 +99,14 @@ impl Metrics {
             self.malformed.clone(),
         );
         registry.register(
-            "data_limits",
-            "What a limit did: refused, evicted or banned, by limit; asked means that a stranger had to \
-             prove its address first",
+            "limits",
+            "What a limit did: refused, evicted or banned, by plane and limit; asked means that a stranger \
+             had to prove its address first",
             self.limits.clone(),
         );
         registry.register(
-            "data_handshakes_open",
-            "Handshakes from outside under way",
+            "handshakes_open",
+            "QUIC handshakes from outside under way, by plane",
             self.handshakes.clone(),
         );
         registry.register(
@@ -109,24 +116,30 @@ impl Metrics {
         );
     }
 
-    pub(crate) fn limited(&self, action: Action, limit: Limit) {
-        self.count_limit(action.word(), limit);
+    pub(crate) fn limited(&self, plane: Plane, action: Action, limit: Limit) {
+        self.count_limit(plane, action.word(), limit);
     }
 
     /// A stranger was asked for the proof of its address.
-    pub(crate) fn asked_for_proof(&self) {
-        self.count_limit("asked", Limit::Handshakes);
+    pub(crate) fn asked_for_proof(&self, plane: Plane) {
+        self.count_limit(plane, "asked", Limit::Handshakes);
     }
 
-    fn count_limit(&self, action: &'static str, limit: Limit) {
-        let limit = limit.word();
-        let labels = LimitLabels { limit, action };
+    fn count_limit(&self, plane: Plane, action: &'static str, limit: Limit) {
+        let labels = LimitLabels {
+            plane: plane.word(),
+            limit: limit.word(),
+            action,
+        };
         self.limits.get_or_create(&labels).inc();
     }
 
-    pub(crate) fn handshakes(&self, under_way: usize) {
+    pub(crate) fn handshakes(&self, plane: Plane, under_way: usize) {
+        let label = PlaneLabel {
+            plane: plane.word(),
+        };
         let under_way = i64::try_from(under_way).unwrap_or(i64::MAX);
-        self.handshakes.set(under_way);
+        self.handshakes.get_or_create(&label).set(under_way);
     }
 
     pub(crate) fn waiting(&self) -> OpenGauge {

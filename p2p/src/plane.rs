@@ -1,7 +1,11 @@
 //! The data plane of a peer, put together: transport, connections, the answering and the asking
 //! side.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -25,6 +29,7 @@ pub struct DataPlane<S = NoService> {
     guard: Arc<Guard>,
     client: DataClient,
     metrics: Arc<Metrics>,
+    transports: Arc<Mutex<Vec<Arc<dyn DataTransport>>>>,
     tasks: TaskTracker,
     connections: TaskTracker,
 }
@@ -75,6 +80,7 @@ impl<S: Service> DataPlane<S> {
         transport.report_to(Arc::clone(&watch));
         let guard = Guard::new(settings.guard, classify, watch);
         let server = Server::new(service, Arc::clone(&guard), settings, Arc::clone(&metrics));
+        let transports = Arc::new(Mutex::new(vec![Arc::clone(&transport)]));
         let (pool, opened) = Pool::new(transport, book);
         let client = DataClient::new(Arc::clone(&pool));
         let (tasks, connections) = (TaskTracker::new(), TaskTracker::new());
@@ -86,6 +92,7 @@ impl<S: Service> DataPlane<S> {
             guard,
             client,
             metrics,
+            transports,
             tasks,
             connections,
         }
@@ -94,6 +101,8 @@ impl<S: Service> DataPlane<S> {
     /// Answers on another transport as well, with the same service within the same limits. Its peers
     /// keep the class they came with, and are not asked through it. Ends with the transport.
     pub fn serve_also(&self, transport: Arc<dyn DataTransport>) {
+        transport.report_to(Arc::clone(self.guard.watch()));
+        lock(&self.transports).push(Arc::clone(&transport));
         let (server, connections) = (Arc::clone(&self.server), self.connections.clone());
         self.tasks.spawn(async move {
             while let Some(connection) = transport.accept().await {
@@ -125,7 +134,7 @@ impl<S: Service> DataPlane<S> {
     pub fn limits(&self) -> Limits {
         Limits {
             guard: Arc::clone(&self.guard),
-            transport: Arc::clone(self.pool.transport()),
+            transports: Arc::clone(&self.transports),
         }
     }
 
@@ -142,14 +151,16 @@ impl<S: Service> DataPlane<S> {
 #[derive(Clone)]
 pub struct Limits {
     guard: Arc<Guard>,
-    transport: Arc<dyn DataTransport>,
+    transports: Arc<Mutex<Vec<Arc<dyn DataTransport>>>>,
 }
 
 impl Limits {
     /// The committee has changed, or its members have moved to `addresses`: every connection gets what
     /// its peer's class is entitled to now.
     pub fn committee_changed(&self, addresses: &[IpAddr]) {
-        self.transport.members_at(addresses);
+        for transport in &*lock(&self.transports) {
+            transport.members_at(addresses);
+        }
         self.guard.reclassify();
     }
 
@@ -158,6 +169,11 @@ impl Limits {
     pub fn report(&self) -> Report {
         self.guard.report()
     }
+}
+
+/// No code under this lock panics, so a poisoned one still guards whole data.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn accept(pool: Arc<Pool>) {

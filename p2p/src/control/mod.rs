@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod news;
 pub mod plane;
 mod protect;
+mod quic;
 mod quota;
 pub mod record;
 pub mod request;

@@ -30,8 +30,9 @@ use super::{
 };
 use crate::{
     client::DataClient,
+    guard::Plane,
     identity::{Identity, PeerId},
-    transport::libp2p::StreamTransport,
+    transport::{libp2p::StreamTransport, quic::handshake::Handshakes},
 };
 
 /// A running control plane; cheap to clone. It runs until [`ControlPlane::shutdown`].
@@ -118,7 +119,9 @@ impl ControlPlane {
         data: Option<DataClient>,
     ) -> Result<(Self, mpsc::Receiver<News>), StartError> {
         let local = identity.peer_id();
-        let (transport, relay) = transport(identity)?;
+        let tasks = TaskTracker::new();
+        let door = Handshakes::new(Plane::Control, settings.door, tasks.clone());
+        let (transport, relay) = transport(identity, &door)?;
         let (incoming, streams) = mpsc::channel(STREAMS);
         let served = (settings.role == Role::Node).then_some(incoming);
         let streamed = Streams::new(served);
@@ -149,7 +152,8 @@ impl ControlPlane {
         let (settled_sender, settled) = watch::channel(false);
         let committees = watch::Sender::new(Vec::new());
         let opener = Opener::new(commands.clone());
-        let (streamed, sorter) = StreamTransport::new(local, opener, connected.clone(), streams);
+        let (streamed, sorter) =
+            StreamTransport::new(local, opener, connected.clone(), streams, door);
         let checker = Checker {
             judge: Judge::new(book.network()),
             book: Arc::clone(&book),
@@ -182,7 +186,7 @@ impl ControlPlane {
             settled,
             metrics,
             streams: Arc::new(streamed),
-            tasks: TaskTracker::new(),
+            tasks,
             token: CancellationToken::new(),
         };
         let token = plane.token.clone();

@@ -2,6 +2,8 @@
 
 use libp2p::Multiaddr;
 
+use crate::guard::DoorSettings;
+
 /// What a peer is to the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -27,25 +29,28 @@ pub struct ControlSettings {
     /// Whether to take part in the distributed hash table. Without it, records come from those who are
     /// asked, and by gossip.
     pub table: bool,
+    /// Who from outside may begin a QUIC handshake.
+    pub door: DoorSettings,
 }
 
 impl ControlSettings {
     /// Of a storage node.
     #[must_use]
-    pub const fn node(listen: Vec<Multiaddr>) -> Self {
+    pub fn node(listen: Vec<Multiaddr>) -> Self {
         Self {
             role: Role::Node,
             listen,
             external: Vec::new(),
             local_network: false,
-            connections: 512,
+            connections: 256,
             table: true,
+            door: DoorSettings::default(),
         }
     }
 
     /// Of a client that nobody needs to reach.
     #[must_use]
-    pub const fn client() -> Self {
+    pub fn client() -> Self {
         Self {
             role: Role::Client,
             listen: Vec::new(),
@@ -53,6 +58,7 @@ impl ControlSettings {
             local_network: false,
             connections: 64,
             table: true,
+            door: DoorSettings::default(),
         }
     }
 }

@@ -1,24 +1,24 @@
 //! The transports of the control plane: QUIC, TCP with Noise and Yamux, and both through relays.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use libp2p::{
     Transport,
     core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
-    dns, noise, quic, relay, tcp, yamux,
+    dns, noise, relay, tcp, yamux,
 };
 
-use crate::identity::{Identity, PeerId};
+use super::quic::QuicTransport;
+use crate::{
+    identity::{Identity, PeerId},
+    transport::quic::handshake::Handshakes,
+};
 
-/// Unread bytes a peer may have in flight on one stream: control messages are small, and there may
-/// be hundreds of peers.
-const STREAM_WINDOW: u32 = 512 << 10;
-/// The same on one connection.
-const CONNECTION_WINDOW: u32 = 1 << 20;
-
-/// Everything that dials and listens, and the part that asks relays for a place.
+/// Everything that dials and listens, and the part that asks relays for a place. Handshakes of QUIC from
+/// outside begin as `door` allows.
 pub(super) fn transport(
     identity: &Identity,
+    door: &Arc<Handshakes>,
 ) -> io::Result<(Boxed<(PeerId, StreamMuxerBox)>, relay::client::Behaviour)> {
     let keypair = identity.keypair();
     let secure = || noise::Config::new(keypair).map_err(io::Error::other);
@@ -29,10 +29,7 @@ pub(super) fn transport(
         .multiplex(yamux::Config::default())
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let direct = || -> io::Result<_> {
-        let mut quic = quic::Config::new(keypair);
-        quic.max_stream_data = STREAM_WINDOW;
-        quic.max_connection_data = CONNECTION_WINDOW;
-        let quic = quic::tokio::Transport::new(quic)
+        let quic = QuicTransport::new(identity, Arc::clone(door))?
             .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
         let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
             .upgrade(Version::V1Lazy)

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Action, Guard, Limit, Who, quota::OverQuota, rooms::RoomKey};
+use super::{Action, Guard, Limit, quota::OverQuota, rooms::RoomKey};
 use crate::{
     class::ConnectionClass, control::score::Fault, identity::PeerId, transport::Connection,
     wire::Refusal,
@@ -92,7 +92,7 @@ impl Guest {
 
     /// A limit refused a request.
     pub(crate) fn note(&self, action: Action, limit: Limit) {
-        self.guard.watch.note(Who::Peer(self.peer()), action, limit);
+        self.guard.note(self.peer(), action, limit);
     }
 
     fn refuse(&self, over: &OverQuota) -> Refusal {

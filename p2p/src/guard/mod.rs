@@ -3,6 +3,13 @@
 //! What decides is pure and takes the time as an argument: `bucket` how much a second, `door` who may
 //! begin a handshake, `rooms` which connections stay, `quota` what each peer may have. `guest` asks
 //! them for every connection and request; what they refused is counted and remembered in `watch`.
+//!
+//! A node with the least memory for requests, 128 MiB, must live in 256 MiB whatever strangers do. 112 MiB
+//! are granted byte by byte; the other limits follow from what each stranger can make QUIC hold. 128
+//! strangers have 256 KiB of unread bytes on the data plane (32 MiB), 256 have 64 KiB each way on the
+//! control plane (32 MiB), and on each plane there are 256 handshakes of 60 KiB, half of them failed and
+//! not yet forgotten (30 MiB). With first packets, members and the 20 MiB of a node at rest that is
+//! 234 MiB for a small committee; `p2p/README.md` has the table.
 
 mod bucket;
 pub(crate) mod door;
@@ -27,7 +34,7 @@ pub use self::{
     quota::{Left, Quota, Quotas},
     rooms::RoomSettings,
     site::Site,
-    watch::{Action, Incident, Limit, Watch, Who},
+    watch::{Action, Incident, Limit, Plane, Watch, Who},
 };
 use self::{
     guest::Guest,
@@ -145,17 +152,16 @@ impl Guard {
         let mut state = self.lock();
         state.scores.release(now);
         if side == Side::Listener && state.scores.is_banned(&peer) {
-            self.watch
-                .note(Who::Peer(peer), Action::Refused, Limit::Banned);
+            self.note(peer, Action::Refused, Limit::Banned);
             return Err(CloseCode::Misbehaved);
         }
         let (key, evicted) = state.rooms.enter(occupant, now).map_err(|why| {
-            self.watch.note(Who::Peer(peer), Action::Refused, why);
+            self.note(peer, Action::Refused, why);
             CloseCode::Limit
         })?;
         if let Some(evicted) = evicted.and_then(|evicted| state.open.remove(&evicted)) {
-            let who = Who::Peer(evicted.connection.peer());
-            self.watch.note(who, Action::Evicted, Limit::Connections);
+            let peer = evicted.connection.peer();
+            self.note(peer, Action::Evicted, Limit::Connections);
             evicted.connection.close(CloseCode::Limit);
         }
         let open = Open {
@@ -166,6 +172,10 @@ impl Guard {
         drop(state);
         connection.grant(class.credit());
         Ok(Guest::new(Arc::clone(self), connection, key))
+    }
+
+    pub(crate) const fn watch(&self) -> &Arc<Watch> {
+        &self.watch
     }
 
     /// Gives every connection what its peer's present class is entitled to.
@@ -218,14 +228,19 @@ impl Guard {
         if banned.is_none() {
             return;
         }
-        self.watch
-            .note(Who::Peer(peer), Action::Banned, fault.into());
+        self.note(peer, Action::Banned, fault.into());
         let theirs = |open: &&Open| {
             open.connection.peer() == peer && open.connection.side() == Side::Listener
         };
         for open in state.open.values().filter(theirs) {
             open.connection.close(CloseCode::Misbehaved);
         }
+    }
+
+    /// A limit did something to a peer.
+    fn note(&self, peer: PeerId, action: Action, limit: Limit) {
+        let who = Who::Peer(peer);
+        self.watch.note(Plane::Data, who, action, limit);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

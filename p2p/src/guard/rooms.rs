@@ -28,10 +28,10 @@ pub struct RoomSettings {
 impl Default for RoomSettings {
     fn default() -> Self {
         Self {
-            connections: 768,
+            connections: 640,
             for_members: 512,
-            per_site: 128,
-            per_subnet: 192,
+            per_site: 64,
+            per_subnet: 96,
             per_peer: 2,
             idle: Duration::from_secs(5),
         }
@@ -40,7 +40,7 @@ impl Default for RoomSettings {
 
 impl RoomSettings {
     /// Request memory that a node needs for each stranger.
-    const MEMORY_EACH: u64 = 512 << 10;
+    const MEMORY_EACH: u64 = 1 << 20;
 
     /// The defaults with as many strangers as so much memory for requests bears.
     #[must_use]

@@ -14,6 +14,26 @@ use crate::{
     metrics::Metrics,
 };
 
+/// Which way a peer is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plane {
+    /// Blobs, over QUIC.
+    Data,
+    /// Discovery, gossip and small requests, over libp2p.
+    Control,
+}
+
+impl Plane {
+    /// A word for metrics and operators.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Control => "control",
+        }
+    }
+}
+
 /// Whom something happened to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
@@ -134,6 +154,8 @@ impl From<Fault> for Limit {
 /// Something a limit did, once or several times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Incident {
+    /// Where.
+    pub plane: Plane,
     /// To whom.
     pub who: Who,
     /// What.
@@ -169,11 +191,13 @@ impl Watch {
     }
 
     /// A limit did something.
-    pub(crate) fn note(&self, who: Who, action: Action, limit: Limit) {
-        self.metrics.limited(action, limit);
+    pub(crate) fn note(&self, plane: Plane, who: Who, action: Action, limit: Limit) {
+        self.metrics.limited(plane, action, limit);
         let mut incidents = self.lock();
-        let same =
-            |known: &Incident| (known.who, known.action, known.limit) == (who, action, limit);
+        let same = |known: &Incident| {
+            (known.plane, known.who) == (plane, who)
+                && (known.action, known.limit) == (action, limit)
+        };
         let times = match incidents.iter().position(same) {
             Some(at) => incidents.remove(at).map_or(0, |known| known.times),
             None => 0,
@@ -182,6 +206,7 @@ impl Watch {
             incidents.pop_front();
         }
         incidents.push_back(Incident {
+            plane,
             who,
             action,
             limit,
@@ -221,12 +246,9 @@ mod tests {
         let site = Site::from(std::net::IpAddr::from([192, 0, 2, 1]));
         let loud = Who::At(site);
         for _ in 0..10_000 {
-            watch.note(
-                Who::Peer(PeerId::random()),
-                Action::Refused,
-                Limit::Requests,
-            );
-            watch.note(loud, Action::Refused, Limit::Handshakes);
+            let other = Who::Peer(PeerId::random());
+            watch.note(Plane::Data, other, Action::Refused, Limit::Requests);
+            watch.note(Plane::Control, loud, Action::Refused, Limit::Handshakes);
         }
         let incidents = watch.incidents();
         assert_eq!(incidents.len(), Watch::INCIDENTS);

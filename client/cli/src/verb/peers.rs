@@ -120,6 +120,7 @@ impl Record for TurnedAway {
 impl fmt::Display for TurnedAway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Turned {
+            plane,
             who,
             action,
             limit,
@@ -127,7 +128,10 @@ impl fmt::Display for TurnedAway {
             last_ms,
         } = &self.0;
         let ago = Ago(wall_clock().as_ms().saturating_sub(*last_ms));
-        write!(f, "{who}  {action} {times} times, last {ago} ago: ")?;
+        write!(
+            f,
+            "{who}  {action} by the {plane} plane {times} times, last {ago} ago: "
+        )?;
         match words(limit) {
             Some(words) => f.write_str(words),
             None => f.write_str(limit),
@@ -228,6 +232,7 @@ mod tests {
             assert!(words(limit.word()).is_some(), "{limit:?}");
         }
         let turned = Turned {
+            plane: "control".to_owned(),
             who: "192.0.2.1".to_owned(),
             action: "refused".to_owned(),
             limit: "handshakes_per_host".to_owned(),

@@ -7,7 +7,7 @@
 mod connection;
 mod stream;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use futures::future::{BoxFuture, ready};
 use libp2p::swarm::Stream;
@@ -18,10 +18,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::connection::{Feed, StreamConnection};
-use super::{Connection, DataTransport, DialError, Side};
+use super::{Connection, DataTransport, DialError, Side, quic::handshake::Handshakes};
 use crate::{
     address::PeerAddress,
     control::streams::{Incoming, Opener},
+    guard::Watch,
     identity::PeerId,
     wire::CloseCode,
 };
@@ -40,6 +41,8 @@ pub struct StreamTransport {
     opener: Opener,
     connected: watch::Receiver<Vec<PeerId>>,
     accepted: Mutex<mpsc::Receiver<Arc<dyn Connection>>>,
+    /// Of the connections below.
+    door: Arc<Handshakes>,
     closed: CancellationToken,
 }
 
@@ -50,6 +53,7 @@ impl StreamTransport {
         opener: Opener,
         connected: watch::Receiver<Vec<PeerId>>,
         incoming: mpsc::Receiver<Incoming>,
+        door: Arc<Handshakes>,
     ) -> (Self, Sorter) {
         let (ready, accepted) = mpsc::channel(ACCEPT_QUEUE);
         let sorter = Sorter {
@@ -64,6 +68,7 @@ impl StreamTransport {
             opener,
             connected,
             accepted: Mutex::new(accepted),
+            door,
             closed: CancellationToken::new(),
         };
         (transport, sorter)
@@ -118,6 +123,14 @@ impl DataTransport for StreamTransport {
                 .await
                 .flatten()
         })
+    }
+
+    fn members_at(&self, addresses: &[IpAddr]) {
+        self.door.members_at(addresses);
+    }
+
+    fn report_to(&self, watch: Arc<Watch>) {
+        self.door.report_to(watch);
     }
 
     /// Connections end with the control plane.

@@ -1,38 +1,37 @@
-//! Turns first packets of strangers into connections of proven peers: does what [`Door`] decides.
+//! Turns first packets of strangers into connections of proven peers: does what [`Door`] decides. What
+//! becomes of a connection is the business of the plane whose endpoint it is.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
-use quinn::{Endpoint, Incoming, VarInt};
+use quinn::{Endpoint, Incoming};
 use tokio::{
     sync::mpsc,
     task::AbortHandle,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout},
 };
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
-use super::{connection::QuicConnection, tls};
-use crate::{
-    guard::{
-        Action, DoorSettings, Limit, Site, Watch, Who,
-        door::{Caller, Door, Knock, Outcome, Ticket},
-    },
-    transport::Connection,
-    wire::CloseCode,
+use crate::guard::{
+    Action, DoorSettings, Limit, Plane, Site, Watch, Who,
+    door::{Caller, Door, Knock, Outcome, Ticket},
 };
 
-/// How long a handshake from outside may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a handshake may take.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Takes connections whose handshake is done.
-type Ready = mpsc::Sender<Arc<dyn Connection>>;
+/// Makes of a connection whose handshake is done what its plane knows it by; nothing if its peer has
+/// proven no identity.
+pub(crate) type Prove<C> = fn(quinn::Connection) -> Option<C>;
 
-/// The door of an endpoint, and the handshakes behind it.
-pub(super) struct Handshakes {
+/// The door of a plane's endpoints, and the handshakes behind it.
+pub(crate) struct Handshakes {
+    plane: Plane,
     door: Mutex<Door>,
     /// By which handshakes are given up.
     under_way: Mutex<HashMap<Ticket, (Site, AbortHandle)>>,
@@ -41,8 +40,9 @@ pub(super) struct Handshakes {
 }
 
 impl Handshakes {
-    pub(super) fn new(settings: DoorSettings, tasks: TaskTracker) -> Arc<Self> {
+    pub(crate) fn new(plane: Plane, settings: DoorSettings, tasks: TaskTracker) -> Arc<Self> {
         Arc::new(Self {
+            plane,
             door: Mutex::new(Door::new(settings)),
             under_way: Mutex::default(),
             tasks,
@@ -50,24 +50,45 @@ impl Handshakes {
         })
     }
 
-    pub(super) fn set_members(&self, members: HashSet<Site>) {
-        lock(&self.door).set_members(members);
+    /// Where the members of the committee are.
+    pub(crate) fn members_at(&self, addresses: &[IpAddr]) {
+        let sites = addresses.iter().map(|address| (*address).into());
+        lock(&self.door).set_members(sites.collect());
     }
 
     /// From now on somebody looks on.
-    pub(super) fn report_to(&self, watch: Arc<Watch>) {
+    pub(crate) fn report_to(&self, watch: Arc<Watch>) {
         // Whoever came first stays.
         let _ = self.watch.set(watch);
     }
 
-    /// Answers every first packet until the endpoint is closed; then nothing is `ready` any more.
-    pub(super) async fn run(self: Arc<Self>, endpoint: Endpoint, ready: Ready) {
+    /// Begins to answer every first packet, until the endpoint is closed; then nothing is `ready` any more.
+    pub(crate) fn serve<C: Send + 'static>(
+        self: &Arc<Self>,
+        endpoint: Endpoint,
+        prove: Prove<C>,
+        ready: mpsc::Sender<C>,
+    ) {
+        let answers = Arc::clone(self).answer(endpoint, prove, ready);
+        self.tasks.spawn(answers);
+    }
+
+    async fn answer<C: Send + 'static>(
+        self: Arc<Self>,
+        endpoint: Endpoint,
+        prove: Prove<C>,
+        ready: mpsc::Sender<C>,
+    ) {
         while let Some(incoming) = endpoint.accept().await {
-            self.meet(incoming, &ready);
+            if let Some((incoming, site, ticket)) = self.meet(incoming) {
+                self.begin(incoming, site, ticket, prove, ready.clone());
+            }
+            self.count();
         }
     }
 
-    fn meet(self: &Arc<Self>, incoming: Incoming, ready: &Ready) {
+    /// Does what the door says, but for letting in.
+    fn meet(&self, incoming: Incoming) -> Option<(Incoming, Site, Ticket)> {
         let caller = Caller {
             site: incoming.remote_address().ip().into(),
             proven: incoming.remote_address_validated(),
@@ -80,11 +101,11 @@ impl Handshakes {
                     handshake.abort();
                     self.note(site, Action::Evicted, Limit::Handshakes);
                 }
-                self.begin(incoming, caller.site, ticket, ready.clone());
+                return Some((incoming, caller.site, ticket));
             }
             Knock::Prove => {
                 if let Some(watch) = self.watch.get() {
-                    watch.metrics().asked_for_proof();
+                    watch.metrics().asked_for_proof(self.plane);
                 }
                 // Fails only for an address that is proven.
                 let _ = incoming.retry();
@@ -94,21 +115,29 @@ impl Handshakes {
                 self.note(caller.site, Action::Refused, why);
             }
         }
-        self.count();
+        None
     }
 
-    fn begin(self: &Arc<Self>, incoming: Incoming, site: Site, ticket: Ticket, ready: Ready) {
+    fn begin<C: Send + 'static>(
+        self: &Arc<Self>,
+        incoming: Incoming,
+        site: Site,
+        ticket: Ticket,
+        prove: Prove<C>,
+        ready: mpsc::Sender<C>,
+    ) {
         // Locked until the handle is there: the task takes it out again.
         let mut under_way = lock(&self.under_way);
         let this = Arc::clone(self);
         let task = self.tasks.spawn(async move {
-            let established = timeout_at(Instant::now() + TIMEOUT, establish(incoming)).await;
+            let established = timeout(TIMEOUT, establish(incoming, prove)).await;
             let connection = established.ok().flatten();
-            this.end(ticket, site, connection.is_some());
+            let proven = connection.is_some();
             if let Some(connection) = connection {
-                // The receiver is gone only while closing.
+                // It has its place until somebody takes it. The receiver is gone only while closing.
                 let _ = ready.send(connection).await;
             }
+            this.end(ticket, site, proven);
         });
         under_way.insert(ticket, (site, task.abort_handle()));
     }
@@ -128,36 +157,37 @@ impl Handshakes {
 
     fn note(&self, site: Site, action: Action, limit: Limit) {
         if let Some(watch) = self.watch.get() {
-            watch.note(Who::At(site), action, limit);
+            watch.note(self.plane, Who::At(site), action, limit);
         }
     }
 
     fn count(&self) {
         if let Some(watch) = self.watch.get() {
-            watch.metrics().handshakes(lock(&self.door).under_way());
+            let under_way = lock(&self.door).under_way();
+            watch.metrics().handshakes(self.plane, under_way);
         }
     }
 }
 
-async fn establish(incoming: Incoming) -> Option<Arc<dyn Connection>> {
+async fn establish<C>(incoming: Incoming, prove: Prove<C>) -> Option<C> {
     let remote = incoming.remote_address();
     let connection = match incoming.accept() {
         Ok(connecting) => connecting.await,
         Err(error) => Err(error),
     };
-    let inner = match connection {
-        Ok(connection) => connection,
+    match connection {
+        Ok(connection) => {
+            let proven = prove(connection);
+            if proven.is_none() {
+                debug!(%remote, "a peer proved no identity");
+            }
+            proven
+        }
         Err(error) => {
             debug!(%remote, %error, "a handshake failed");
-            return None;
+            None
         }
-    };
-    let Some(peer) = tls::proven_peer(&inner) else {
-        debug!(%remote, "a peer proved no Ed25519 identity");
-        inner.close(VarInt::from_u32(CloseCode::WrongPeer.code()), b"");
-        return None;
-    };
-    Some(Arc::new(QuicConnection { inner, peer }))
+    }
 }
 
 /// No code under these locks panics, so a poisoned one still guards whole data.

@@ -6,8 +6,8 @@
 
 mod congestion;
 mod connection;
-mod handshake;
-mod settings;
+pub(crate) mod handshake;
+pub(crate) mod settings;
 mod stream;
 mod tls;
 
@@ -32,7 +32,7 @@ use self::{connection::QuicConnection, handshake::Handshakes, tls::TlsConfigs};
 use super::{Connection, DataTransport, DialError};
 use crate::{
     address::{DataAddress, PeerAddress},
-    guard::Watch,
+    guard::{Plane, Watch},
     identity::{Identity, PeerId},
     wire::CloseCode,
 };
@@ -93,16 +93,16 @@ impl QuicTransport {
             address: settings.listen,
             source,
         };
-        let socket = bind_socket(settings.listen).map_err(wrong)?;
-        let config = settings::endpoint_config(identity);
+        let socket = bind_socket(settings.listen, false).map_err(wrong)?;
+        let config = settings::endpoint_config(identity, "");
         let runtime = Arc::new(quinn::TokioRuntime);
         let endpoint = Endpoint::new(config, server, socket, runtime).map_err(wrong)?;
         let local_address = endpoint.local_addr().map_err(wrong)?;
 
         let (ready, accepted) = mpsc::channel(Self::ACCEPT_QUEUE);
         let tasks = TaskTracker::new();
-        let handshakes = Handshakes::new(settings.door, tasks.clone());
-        tasks.spawn(Arc::clone(&handshakes).run(endpoint.clone(), ready));
+        let handshakes = Handshakes::new(Plane::Data, settings.door, tasks.clone());
+        handshakes.serve(endpoint.clone(), proven, ready);
         Ok(Self {
             endpoint,
             client,
@@ -211,8 +211,7 @@ impl DataTransport for QuicTransport {
     }
 
     fn members_at(&self, addresses: &[IpAddr]) {
-        let sites = addresses.iter().map(|address| (*address).into());
-        self.handshakes.set_members(sites.collect());
+        self.handshakes.members_at(addresses);
     }
 
     fn report_to(&self, watch: Arc<Watch>) {
@@ -233,15 +232,25 @@ impl DataTransport for QuicTransport {
     }
 }
 
-/// A socket with large buffers: without them bursts are lost in the kernel.
-fn bind_socket(address: SocketAddr) -> io::Result<UdpSocket> {
+/// A connection from outside, if its peer is one that can be known.
+fn proven(inner: quinn::Connection) -> Option<Arc<dyn Connection>> {
+    let Some(peer) = tls::proven_peer(&inner) else {
+        inner.close(VarInt::from_u32(CloseCode::WrongPeer.code()), b"");
+        return None;
+    };
+    Some(Arc::new(QuicConnection { inner, peer }))
+}
+
+/// A socket with large buffers: without them bursts are lost in the kernel. An unspecified IPv6 address
+/// takes IPv4 packets, too, unless it is `only_v6`.
+pub(crate) fn bind_socket(address: SocketAddr, only_v6: bool) -> io::Result<UdpSocket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::DGRAM,
         Some(Protocol::UDP),
     )?;
     if address.is_ipv6() && address.ip().is_unspecified() {
-        socket.set_only_v6(false)?;
+        socket.set_only_v6(only_v6)?;
     }
     for (name, result) in [
         (
@@ -254,7 +263,7 @@ fn bind_socket(address: SocketAddr) -> io::Result<UdpSocket> {
         ),
     ] {
         if let Err(error) = result {
-            warn!(%error, "the {name} buffer of the data socket could not be enlarged");
+            warn!(%error, "the {name} buffer of a QUIC socket could not be enlarged");
         }
     }
     socket.bind(&address.into())?;

@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use quinn::{
-    EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt,
+    EndpointConfig, IdleTimeout, MtuDiscoveryConfig, NoneTokenLog, TransportConfig,
+    ValidationTokenConfig, VarInt,
     crypto::{CryptoError, HmacKey},
 };
 use quinn_proto::HashedConnectionIdGenerator;
@@ -96,19 +97,27 @@ impl QuicSettings {
 }
 
 /// Bounds what the endpoint keeps for strangers before the door has decided about them: their first
-/// packets, which it looks at right away.
-pub(super) fn bound_strangers(config: &mut quinn::ServerConfig) {
+/// packets, which it looks at right away. Nobody is given a token for his next visit: remembering which
+/// of them were used takes ten megabytes, and Retry costs a round trip only when there is a crowd.
+pub(crate) fn bound_strangers(config: &mut quinn::ServerConfig) {
+    let mut tokens = ValidationTokenConfig::default();
+    tokens.sent(0).log(Arc::new(NoneTokenLog));
     config
+        .validation_token_config(tokens)
         .max_incoming(1024)
         .incoming_buffer_size(64 << 10)
-        .incoming_buffer_size_total(4 << 20);
+        .incoming_buffer_size_total(1 << 20);
 }
 
 /// The endpoint's own settings, with keys that a restarted node finds again: it recognises packets
 /// for connections of an earlier process, and can tell their senders that those are dead.
-pub(super) fn endpoint_config(identity: &Identity) -> EndpointConfig {
-    let reset = ResetKey(identity.derive_secret(b"floe/quic-stateless-reset/1"));
-    let [a, b, c, d, e, f, g, h, ..] = identity.derive_secret(b"floe/quic-connection-id/1");
+///
+/// Every endpoint of an identity has a `scope` of its own: with the keys of another one, anybody could
+/// make it say that the other's connections are dead.
+pub(crate) fn endpoint_config(identity: &Identity, scope: &str) -> EndpointConfig {
+    let secret = |label: &str| identity.derive_secret(format!("{label}{scope}").as_bytes());
+    let reset = ResetKey(secret("floe/quic-stateless-reset/1"));
+    let [a, b, c, d, e, f, g, h, ..] = secret("floe/quic-connection-id/1");
     let ids = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
     let mut config = EndpointConfig::new(Arc::new(reset));
     config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(ids)));
