@@ -60,10 +60,11 @@ floe read --progress off "$id2" | cmp - "$work/in2" || fail "no read with 4 node
 curl -sf "$url/v1/blobs/$id2" | cmp - "$work/in2" || fail "no read over HTTP with 4 nodes dead"
 kill -TERM "$gateway"
 wait "$gateway" || fail "the gateway does not end well"
+gateway=
 ok "with 4 killed, writes fail typed and reads go on"
 
 for node in 1 4 7 8; do testnet/node.sh --dir "$net" start "$node"; done
-for _ in $(seq 50); do floe health >/dev/null 2>&1 && break; sleep 0.1; done
+for _ in $(seq 300); do floe health >/dev/null 2>&1 && break; sleep 0.1; done
 floe health >/dev/null || fail "the restarted nodes do not serve"
 floe store --progress off "$work/in3" >/dev/null || fail "no write after the restart"
 ok "the nodes come back and the interrupted write goes on"
