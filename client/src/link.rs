@@ -1,13 +1,19 @@
 //! How many bytes are on their way to or from all nodes together. A client has one link: on a slow one a
 //! few requests should get through in time rather than all of them run out of it, on a fast one
-//! nothing should wait. Decides by how long requests take; knows nothing of nodes.
+//! nothing should wait. Decides by how long requests take and by whether bytes move at all; knows nothing
+//! of nodes.
 
 use std::{
+    fmt,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::sync::Notify;
+use floe_p2p::client::DataClient;
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
 
 /// Bytes that may always be on their way: to begin with one request, where they are large.
 const LEAST: u64 = 1 << 20;
@@ -17,33 +23,72 @@ const MOST: u64 = 256 << 20;
 const QUICK: Duration = Duration::from_secs(1);
 /// A request that takes longer leaves room for less.
 const SLOW: Duration = Duration::from_secs(4);
+/// How long nothing may move before whoever waits goes ahead: nodes that do not answer hold the requests on
+/// their way, not the link.
+const IDLE: Duration = Duration::from_millis(500);
+/// Bytes that move in that time though nothing does: dead connections are probed.
+const LITTLE: u64 = 8 << 10;
 
 /// One client's link, shared by the requests of a pass of slivers or by the segments of a read.
-#[derive(Debug, Default)]
 pub(crate) struct Link {
     traffic: Mutex<Traffic>,
     changed: Notify,
+    moved: Box<Moved>,
 }
+
+/// Bytes sent and received so far, if that is known.
+type Moved = dyn Fn() -> Option<u64> + Send + Sync;
 
 #[derive(Debug)]
 struct Traffic {
     window: u64,
+    /// Bytes of requests on their way since the link was last idle.
     flying: u64,
+    /// How often it was: requests from before take no room.
+    idled: u64,
+    looked: Look,
 }
 
-impl Default for Traffic {
-    fn default() -> Self {
-        Self {
-            window: LEAST,
-            flying: 0,
-        }
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    at: Instant,
+    moved: Option<u64>,
+}
+
+impl Look {
+    fn is_idle_since(self, earlier: Self) -> bool {
+        let moved = self.moved.zip(earlier.moved);
+        // Fewer than before: a connection has gone.
+        moved.is_some_and(|(now, then)| now >= then && now - then < LITTLE)
     }
 }
 
 impl Traffic {
-    /// One request always goes, however large.
-    const fn admits(&self, bytes: u64) -> bool {
-        self.flying == 0 || self.flying + bytes <= self.window
+    const fn new(looked: Look) -> Self {
+        Self {
+            window: LEAST,
+            flying: 0,
+            idled: 0,
+            looked,
+        }
+    }
+
+    /// Whether a request may go, which then is on its way. One always goes, however large.
+    fn admit(&mut self, bytes: u64, look: Look) -> bool {
+        if self.flying == 0 {
+            self.looked = look;
+        } else if look.at.duration_since(self.looked.at) >= IDLE {
+            if look.is_idle_since(self.looked) {
+                self.flying = 0;
+                self.idled += 1;
+            }
+            self.looked = look;
+        }
+        let admitted = self.flying == 0 || self.flying + bytes <= self.window;
+        if admitted {
+            self.flying += bytes;
+        }
+        admitted
     }
 
     /// A request of so many bytes took so long, to its success or until it was given up. A window
@@ -58,19 +103,45 @@ impl Traffic {
 }
 
 impl Link {
+    /// The link over which this client talks to its peers.
+    pub(crate) fn of(peers: &DataClient) -> Self {
+        let peers = peers.clone();
+        Self::new(move || peers.moved())
+    }
+
+    fn new(moved: impl Fn() -> Option<u64> + Send + Sync + 'static) -> Self {
+        let looked = Look {
+            at: Instant::now(),
+            moved: moved(),
+        };
+        Self {
+            traffic: Mutex::new(Traffic::new(looked)),
+            changed: Notify::new(),
+            moved: Box::new(moved),
+        }
+    }
+
     /// Waits until so many bytes may go.
     pub(crate) async fn room(&self, bytes: u64) -> Room<'_> {
         loop {
             // Made before the look, so that no change is missed.
             let changed = self.changed.notified();
+            let look = Look {
+                at: Instant::now(),
+                moved: (self.moved)(),
+            };
             {
                 let mut traffic = self.traffic();
-                if traffic.admits(bytes) {
-                    traffic.flying += bytes;
-                    return Room { link: self, bytes };
+                if traffic.admit(bytes, look) {
+                    return Room {
+                        link: self,
+                        bytes,
+                        idled: traffic.idled,
+                    };
                 }
             }
-            changed.await;
+            // However that ends, it is time to look again.
+            let _ = timeout(IDLE, changed).await;
         }
     }
 
@@ -79,47 +150,74 @@ impl Link {
     }
 }
 
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.traffic().fmt(f)
+    }
+}
+
 /// The right to have bytes on their way, for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Room<'a> {
     link: &'a Link,
     bytes: u64,
+    idled: u64,
 }
 
 impl Room<'_> {
-    /// The request is over: what to learn from it.
+    /// The request is over: what to learn from it. One that the link did not hold up says nothing.
     pub(crate) fn took(self, time: Duration) {
-        self.link.traffic().took(self.bytes, time);
+        let mut traffic = self.link.traffic();
+        if traffic.idled == self.idled {
+            traffic.took(self.bytes, time);
+        }
     }
 }
 
 impl Drop for Room<'_> {
     fn drop(&mut self) {
-        self.link.traffic().flying -= self.bytes;
+        let mut traffic = self.link.traffic();
+        if traffic.idled == self.idled {
+            traffic.flying -= self.bytes;
+        }
+        drop(traffic);
         self.link.changed.notify_waiters();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::{Instant, sleep};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    };
+
+    use tokio::time::sleep;
 
     use super::*;
 
     const PARCEL: u64 = 2 << 20;
 
+    /// A link and the count of the bytes that move on it.
+    fn link() -> (Link, Arc<AtomicU64>) {
+        let count = Arc::new(AtomicU64::new(0));
+        let moved = Arc::clone(&count);
+        (Link::new(move || Some(moved.load(Relaxed))), count)
+    }
+
     /// The longest request when `count` of them share a link of so many bytes a second: whoever is on
     /// its way gets an equal part of it.
     async fn longest(rate: u64, count: usize) -> Duration {
-        let link = Link::default();
+        let (link, moved) = link();
         let requests = (0..count).map(|_| async {
             let room = link.room(PARCEL).await;
             let begun = Instant::now();
             let mut left = PARCEL;
             while left > 0 {
                 sleep(Duration::from_millis(20)).await;
-                let sharing = link.traffic().flying / PARCEL;
-                left = left.saturating_sub(rate / 50 / sharing);
+                let part = left.min(rate / 50 / (link.traffic().flying / PARCEL));
+                left -= part;
+                moved.fetch_add(part, Relaxed);
             }
             room.took(begun.elapsed());
             begun.elapsed()
@@ -138,18 +236,45 @@ mod tests {
         // 20 Mbit/s.
         assert!(longest(2_500_000, 40).await < Duration::from_secs(5));
 
-        let mut traffic = Traffic::default();
+        let (link, _) = link();
         for _ in 0..40 {
-            traffic.took(PARCEL, Duration::from_millis(50));
+            link.traffic().took(PARCEL, Duration::from_millis(50));
         }
-        assert!(traffic.admits(40 * PARCEL), "all at once");
+        for _ in 0..40 {
+            link.room(PARCEL).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_nodes_leave_unanswered_take_no_room_for_long() {
+        let (link, moved) = link();
+        let begun = Instant::now();
+        let mut silent = Vec::new();
+        for _ in 0..4 {
+            silent.push(link.room(PARCEL).await);
+            moved.fetch_add(PARCEL, Relaxed);
+        }
+        // Each is on its way for a look in which it moves and for one in which nothing does.
+        assert!(begun.elapsed() <= 8 * IDLE);
+        let window = link.traffic().window;
+        for room in silent {
+            room.took(2 * SLOW);
+        }
+        assert_eq!(
+            link.traffic().window,
+            window,
+            "the link did not hold them up"
+        );
+        assert_eq!(link.traffic().flying, 0);
+        link.room(PARCEL).await.took(QUICK);
+        assert!(link.traffic().window > window);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_request_larger_than_the_window_goes_alone() {
-        let link = Link::default();
+        let link = Link::new(|| None);
         let large = link.room(10 * LEAST).await;
-        let waits = tokio::time::timeout(SLOW, link.room(1)).await;
+        let waits = timeout(2 * SLOW, link.room(1)).await;
         assert!(waits.is_err());
         drop(large);
         link.room(1).await.took(QUICK);

@@ -126,6 +126,7 @@ impl Retrieval {
         listener: Listener,
     ) -> Result<FoundBlob, ReadError> {
         listener.on(Event::Phase { phase: Phase::Read });
+        let link = Arc::new(Link::of(&self.peers));
         let mut reader = SegmentReader {
             tools: self,
             blob,
@@ -139,7 +140,7 @@ impl Retrieval {
         Ok(FoundBlob {
             reader,
             layout,
-            link: Arc::default(),
+            link,
         })
     }
 }

@@ -26,6 +26,7 @@ use crate::{
     Client,
     chain::is_stale,
     disk::journal::Journal,
+    link::Link,
     network::Network,
     plan::upload_bytes,
     progress::{Event, Phase},
@@ -90,7 +91,7 @@ impl Run {
             encoder: self.encoder.clone(),
             object: self.registration.object,
             patience: client.patience.node,
-            link: Arc::default(),
+            link: Arc::new(Link::of(&client.peers)),
         }
     }
 

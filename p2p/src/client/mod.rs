@@ -96,6 +96,13 @@ impl DataClient {
         &self.peers
     }
 
+    /// Bytes that the connections there are now sent and received, whatever they were for; `None` if a
+    /// transport does not know.
+    #[must_use]
+    pub fn moved(&self) -> Option<u64> {
+        self.pool.moved()
+    }
+
     /// Hands over segment metadata; `items` are those of the segments named, in order.
     pub async fn put_metadata(
         &self,

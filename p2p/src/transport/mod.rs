@@ -71,6 +71,11 @@ pub trait Connection: Send + Sync + fmt::Debug + 'static {
         None
     }
 
+    /// Bytes sent and received so far, whatever they were for; `None` if the transport does not know.
+    fn moved(&self) -> Option<u64> {
+        None
+    }
+
     /// Sets what the peer may have open and in flight on this connection.
     fn grant(&self, credit: Credit);
 

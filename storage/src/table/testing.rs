@@ -106,7 +106,6 @@ macro_rules! table_tests {
             use proptest::prelude::*;
 
             use super::*;
-            #[allow(unused_imports, reason = "each table uses its part")]
             use crate::table::testing::*;
 
             fn rows() -> impl Strategy<

@@ -41,6 +41,11 @@ impl Connection for QuicConnection {
         Some(self.inner.remote_address().ip())
     }
 
+    fn moved(&self) -> Option<u64> {
+        let stats = self.inner.stats();
+        Some(stats.udp_tx.bytes + stats.udp_rx.bytes)
+    }
+
     fn grant(&self, credit: Credit) {
         self.inner
             .set_max_concurrent_bi_streams(credit.streams.into());
