@@ -87,8 +87,8 @@ impl<W: Write + Send> Decoder<W> {
         (self.next < self.layout.segment_count()).then_some(SegmentIndex(self.next))
     }
 
-    /// Decodes the next segment and writes the bytes of the one before, both at once where there are
-    /// threads for it. The last one is written by [`Self::finish`].
+    /// Decodes the next segment while the bytes of the one before are written. The last one is written by
+    /// [`Self::finish`].
     pub fn push<B: AsRef<[u8]> + Sync>(
         &mut self,
         metadata: &SegmentMetadata,
@@ -105,15 +105,13 @@ impl<W: Write + Send> Decoder<W> {
                 got_blob: *metadata.blob(),
             });
         }
-        let codec = self.codec.clone();
-        let (waiting, output) = (self.decoded.take(), &mut self.output);
-        let (held, buffers) = (&self.held, &mut self.buffers);
-        let (written, decoded) = codec.run(|| {
-            rayon::join(
-                || write(waiting, held, output),
-                || codec.decode_segment(metadata, slivers, buffers).map(drop),
-            )
-        });
+        let (codec, held, output) = (&self.codec, &self.held, &mut self.output);
+        let buffers = &mut self.buffers;
+        let mut decode = || codec.decode_segment(metadata, slivers, buffers).map(drop);
+        let (written, decoded) = match self.decoded.take() {
+            Some(waiting) => super::beside(|| write(&waiting, held, output), decode),
+            None => (Ok(()), decode()),
+        };
         written?;
         decoded?;
         self.decoded = Some(*metadata.layout());
@@ -124,7 +122,9 @@ impl<W: Write + Send> Decoder<W> {
 
     /// The output, if every segment was written to it.
     pub fn finish(mut self) -> Result<W, DecodeStreamError> {
-        write(self.decoded.take(), &self.held, &mut self.output)?;
+        if let Some(last) = self.decoded.take() {
+            write(&last, &self.held, &mut self.output)?;
+        }
         let (expected, written) = (self.layout.segment_count(), self.next);
         if written == expected {
             Ok(self.output)
@@ -135,13 +135,10 @@ impl<W: Write + Send> Decoder<W> {
 }
 
 fn write<W: Write>(
-    segment: Option<SegmentLayout>,
+    layout: &SegmentLayout,
     held: &DecodeBuffers,
     output: &mut W,
 ) -> Result<(), DecodeStreamError> {
-    let Some(layout) = segment else {
-        return Ok(());
-    };
     let segment = layout.index();
     output
         .write_all(held.decoded(layout.length()))

@@ -187,13 +187,14 @@ impl<R: Read + Send> Segments<R> {
             return Ok(None);
         }
         let codec = self.codec.clone();
-        if codec.threads() == 1 {
-            // Nobody is there to read ahead; it would only take more memory.
-            let worked = codec.run(|| work(&mut batch));
-            return Ok(Some((batch, worked)));
-        }
-        let (worked, ahead) = codec.run(|| rayon::join(|| work(&mut batch), || self.read_batch()));
-        self.ahead = ahead;
+        let worked = if self.next < self.layout.segment_count() {
+            let read = || self.read_batch();
+            let (ahead, worked) = super::beside(read, || codec.run(|| work(&mut batch)));
+            self.ahead = ahead;
+            worked
+        } else {
+            codec.run(|| work(&mut batch))
+        };
         Ok(Some((batch, worked)))
     }
 
