@@ -20,7 +20,14 @@ mod report;
 mod row;
 mod world;
 
-use std::{path::PathBuf, process::ExitCode, thread, time::Instant};
+use std::{
+    num::NonZeroUsize,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Mutex, PoisonError, mpsc},
+    thread,
+    time::Instant,
+};
 
 use clap::Parser;
 
@@ -46,6 +53,9 @@ struct Args {
     /// What is drawn at random follows from this number
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Rows run at once; beside others a row takes longer, which only the quick form forgives
+    #[arg(long, default_value = "1", requires = "quick")]
+    jobs: NonZeroUsize,
     /// One line of JSON for each row instead of a table
     #[arg(long)]
     json: bool,
@@ -100,23 +110,28 @@ fn main() -> ExitCode {
     if !args.json {
         println!("{}", RowResult::HEAD);
     }
-    let mut good = true;
-    let mut details = Vec::new();
-    for row in wanted {
-        // On a thread of its own, which may leave the machine's network and not come back.
-        let staged = thread::scope(|scope| scope.spawn(|| stage(row, &args)).join());
-        let result = match staged {
-            Ok(Some(result)) => result,
-            Ok(None) => return ExitCode::from(130),
-            Err(_) => return ExitCode::FAILURE,
-        };
-        good &= result.outcome != Outcome::Failed;
-        if args.json {
-            println!("{}", serde_json::to_string(&result).unwrap_or_default());
-        } else {
-            println!("{result}");
+    let (rows, results) = (Mutex::new(wanted.into_iter()), mpsc::channel());
+    let (mut good, mut details) = (true, Vec::new());
+    let ended = thread::scope(|scope| {
+        for _ in 0..args.jobs.get() {
+            let done = results.0.clone();
+            scope.spawn(|| work(&rows, &args, done));
         }
-        details.extend(result.details());
+        drop(results.0);
+        for staged in results.1 {
+            let result = staged?;
+            good &= result.outcome != Outcome::Failed;
+            if args.json {
+                println!("{}", serde_json::to_string(&result).unwrap_or_default());
+            } else {
+                println!("{result}");
+            }
+            details.extend(result.details());
+        }
+        Ok(())
+    });
+    if let Err(code) = ended {
+        return code;
     }
     for line in details {
         eprintln!("{line}");
@@ -125,6 +140,28 @@ fn main() -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+/// Runs rows until none is left or one ends the command.
+fn work<'a>(
+    rows: &Mutex<impl Iterator<Item = &'a Row>>,
+    args: &Args,
+    done: mpsc::Sender<Result<RowResult, ExitCode>>,
+) {
+    let next = || rows.lock().unwrap_or_else(PoisonError::into_inner).next();
+    while let Some(row) = next() {
+        // On a thread of its own, which may leave the machine's network and not come back.
+        let staged = thread::scope(|scope| scope.spawn(|| stage(row, args)).join());
+        let result = match staged {
+            Ok(Some(result)) => Ok(result),
+            Ok(None) => Err(ExitCode::from(130)),
+            Err(_) => Err(ExitCode::FAILURE),
+        };
+        let over = result.is_err();
+        if done.send(result).is_err() || over {
+            return;
+        }
     }
 }
 
