@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Injects faults into networks of real processes and prints which promises held, row by row.
-#   testnet/faults.sh ROW...|all [--quick] [--seed N] [--json] [--keep]
+#   testnet/faults.sh ROW...|all [--quick [--jobs N]] [--seed N] [--json] [--keep]
 #   --quick      fewer trials; latencies are noted and not judged
+#   --jobs N     rows at once (default 1)
 #   --seed N     what is drawn at random follows from this number (default 1)
 #   --json       one line of JSON for each row
 #   --keep       keep the networks' folders and say where they are

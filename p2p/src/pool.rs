@@ -206,11 +206,11 @@ impl Pool {
         keep.connection
     }
 
-    /// Bytes that all connections of now sent and received; `None` if one of them does not know.
-    pub(crate) fn moved(&self) -> Option<u64> {
+    /// Bytes that all connections of now received; `None` if one of them does not know.
+    pub(crate) fn received(&self) -> Option<u64> {
         let slots: Vec<_> = lock(&self.peers).values().map(Arc::clone).collect();
         let live = slots.iter().filter_map(|slot| slot.live());
-        live.map(|connection| connection.moved()).sum()
+        live.map(|connection| connection.received()).sum()
     }
 
     pub(crate) fn transport(&self) -> &Arc<dyn DataTransport> {

@@ -96,11 +96,11 @@ impl DataClient {
         &self.peers
     }
 
-    /// Bytes that the connections there are now sent and received, whatever they were for; `None` if a
-    /// transport does not know.
+    /// Bytes that the connections there are now received, whatever they were for, confirmations of what was
+    /// sent included; `None` if a transport does not know.
     #[must_use]
-    pub fn moved(&self) -> Option<u64> {
-        self.pool.moved()
+    pub fn received(&self) -> Option<u64> {
+        self.pool.received()
     }
 
     /// Hands over segment metadata; `items` are those of the segments named, in order.

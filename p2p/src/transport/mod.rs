@@ -71,8 +71,9 @@ pub trait Connection: Send + Sync + fmt::Debug + 'static {
         None
     }
 
-    /// Bytes sent and received so far, whatever they were for; `None` if the transport does not know.
-    fn moved(&self) -> Option<u64> {
+    /// Bytes received so far, whatever they were for, confirmations of what was sent included; `None` if the
+    /// transport does not know.
+    fn received(&self) -> Option<u64> {
         None
     }
 

@@ -41,9 +41,8 @@ impl Connection for QuicConnection {
         Some(self.inner.remote_address().ip())
     }
 
-    fn moved(&self) -> Option<u64> {
-        let stats = self.inner.stats();
-        Some(stats.udp_tx.bytes + stats.udp_rx.bytes)
+    fn received(&self) -> Option<u64> {
+        Some(self.inner.stats().udp_rx.bytes)
     }
 
     fn grant(&self, credit: Credit) {
