@@ -27,8 +27,6 @@ const SLOW: Duration = Duration::from_secs(4);
 /// on their way, not the link. Only what is received counts: what is sent may wait in a queue long after,
 /// and is confirmed as it leaves it.
 const IDLE: Duration = Duration::from_secs(1);
-/// Bytes that are nothing: on the slowest link that is worth waiting for more confirmations come.
-const LITTLE: u64 = 256;
 
 /// One client's link, shared by the requests of a pass of slivers or by the segments of a read.
 pub(crate) struct Link {
@@ -58,9 +56,7 @@ struct Look {
 
 impl Look {
     fn is_idle_since(self, earlier: Self) -> bool {
-        let heard = self.heard.zip(earlier.heard);
-        // Fewer than before: a connection has gone.
-        heard.is_some_and(|(now, then)| now >= then && now - then < LITTLE)
+        self.heard.is_some() && self.heard == earlier.heard
     }
 }
 
