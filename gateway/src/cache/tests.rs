@@ -1,3 +1,5 @@
+//! The cache on a disk that is full, damaged, or shared with strangers.
+
 use super::*;
 
 const LENGTH: usize = 150_000;

@@ -1,2 +1,3 @@
+//! Answers of the data plane: `floe_p2p_fuzz::response` says what must hold.
 #![no_main]
 libfuzzer_sys::fuzz_target!(|data: &[u8]| floe_p2p_fuzz::response(data));
