@@ -9,14 +9,10 @@ use floe_chain::rpc::{
 use floe_codec::{Codec, CodecError};
 use floe_p2p::{
     Resolve,
-    control::plane::{StartError, wall_clock},
+    control::plane::StartError,
     identity::Identity,
     plane::DataPlane,
-    transport::{
-        DataTransport,
-        fallback::Fallback,
-        quic::{BindError, QuicSettings, QuicTransport},
-    },
+    transport::quic::{BindError, QuicSettings, QuicTransport},
 };
 
 use crate::{
@@ -24,9 +20,7 @@ use crate::{
     advice::{Advice, ErrorKind},
     config::{Config, ConfigError},
     find::{self, Finder, book_of, control_settings},
-    light::{
-        AnchorError, ControlDirectory, LightClient, LightError, LightParts, Standing, TrustAnchor,
-    },
+    light::{AnchorError, LightClient, LightError, LightParts, Standing, TrustAnchor},
 };
 
 /// Why there is no client.
@@ -164,19 +158,7 @@ impl LightClient {
         let state_dir = config.settings()?.state_dir.join("light");
         let identity = Identity::generate();
         let plane = find::start(&identity, &control_settings(&anchor), &book_of(&anchor))?;
-        // Where UDP does not pass, the control plane's connections carry the data too.
-        let quic = Arc::new(QuicTransport::bind(&identity, QuicSettings::client())?);
-        let streams = Arc::clone(plane.data_transport()) as Arc<dyn DataTransport>;
-        let transport = Arc::new(Fallback::new(quic, streams));
-        let peers = DataPlane::client_only(transport).client().clone();
-        let parts = LightParts {
-            anchor,
-            directory: Arc::new(ControlDirectory::new(plane)),
-            peers,
-            codec: Codec::new(0)?,
-            patience: Patience::default(),
-            clock: wall_clock,
-        };
+        let parts = LightParts::over(&plane, &identity, anchor, Codec::new(0)?)?;
         Ok(Self::open(parts, &state_dir).await?)
     }
 }

@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 use floe_chain::{
     certificate::Confirmation,
     committee::{Candidate, Committee, MemberIndex},
-    epoch::Epoch,
+    epoch::{ChainTime, Epoch},
     id::{ChainId, NetworkId, NodeId, SystemId},
     keys::BlsSecretKey,
     statement::{Handover, Statement},
@@ -256,6 +256,30 @@ async fn a_client_finds_records_by_asking_and_in_the_table() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
+}
+
+#[tokio::test]
+async fn an_old_record_told_again_does_not_end_the_search() {
+    let peers = mesh(3).await;
+    until(|| peers[0].plane.book().records().len() == 3).await;
+    let client = Peer::start(99, Role::Client, Some(&peers[0].bootstrap())).await;
+    // Where the third was an hour ago, nobody answers.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let control = format!("/ip4/127.0.0.1/udp/{port}/quic-v1");
+    let old = NodeRecord {
+        network: NETWORK,
+        node: node(3),
+        identity: identity(3).public_key(),
+        written: ChainTime::from_ms(wall_clock().as_ms() - 3_600_000),
+        data: vec![data(port)].try_into().unwrap(),
+        control: vec![control.parse().unwrap()].try_into().unwrap(),
+    };
+    let old = VerifiedRecord::sign(old, &identity(3));
+    client.plane.book().offer(old).unwrap();
+    client.plane.set_committees(vec![committee(7, 3)]).await;
+    let moved = identity(3).peer_id();
+    until(|| client.plane.book().data(&moved).1[0] == data(4003)).await;
 }
 
 #[tokio::test]

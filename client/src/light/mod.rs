@@ -29,7 +29,19 @@ use floe_chain::{
     epoch::{ChainTime, Epoch},
 };
 use floe_codec::{BlobId, Codec};
-use floe_p2p::{address::PeerAddress, client::DataClient};
+use floe_p2p::{
+    Resolve,
+    address::PeerAddress,
+    client::DataClient,
+    control::plane::{ControlPlane, wall_clock},
+    identity::Identity,
+    plane::DataPlane,
+    transport::{
+        DataTransport,
+        fallback::Fallback,
+        quic::{BindError, QuicSettings, QuicTransport},
+    },
+};
 
 pub use anchor::{AnchorError, TrustAnchor};
 pub use bundle::{Bundle, BundleError, Evidence, MAX_BUNDLE};
@@ -79,6 +91,36 @@ pub struct Standing {
     /// The epoch should be over by its schedule, but nobody knows a later committee: either the
     /// network stands still, or those who were asked keep this client in the past.
     pub overdue: bool,
+}
+
+impl LightParts {
+    /// The parts for a running control plane and the real clock. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// No UDP port can be had.
+    pub fn over(
+        plane: &ControlPlane,
+        identity: &Identity,
+        anchor: TrustAnchor,
+        codec: Codec,
+    ) -> Result<Self, BindError> {
+        // Where UDP does not pass, the control plane's connections carry the data too.
+        let quic = Arc::new(QuicTransport::bind(identity, QuicSettings::client())?);
+        let streams = Arc::clone(plane.data_transport()) as Arc<dyn DataTransport>;
+        let transport = Arc::new(Fallback::new(quic, streams));
+        // A record that comes during a read counts for its next dial.
+        let book = Arc::clone(plane.book()) as Arc<dyn Resolve>;
+        Ok(Self {
+            anchor,
+            directory: Arc::new(ControlDirectory::new(plane.clone())),
+            peers: DataPlane::client_resolving(transport, Some(book))
+                .client()
+                .clone(),
+            codec,
+            patience: Patience::default(),
+            clock: wall_clock,
+        })
+    }
 }
 
 impl LightClient {

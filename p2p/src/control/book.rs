@@ -140,6 +140,12 @@ impl AddressBook {
         self.lock().bootstraps.keys().copied().collect()
     }
 
+    /// Whether a peer is one to begin with.
+    #[must_use]
+    pub fn is_bootstrap(&self, peer: &PeerId) -> bool {
+        self.lock().bootstraps.contains_key(peer)
+    }
+
     /// Takes a record if it is later than the one there.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
-//! Looks for members whose record is missing: asks whoever is connected, then the table, and members on
-//! the data plane while none is connected. Gossip brings most records before this has to.
+//! Looks for members who are unknown or not connected: asks whoever is, then the table, and members on the
+//! data plane while none is connected. Gossip brings most records before this has to. A record is not
+//! enough: whoever kept an old one can tell it again, and if the member has moved it leads nowhere.
 
 use std::{sync::Arc, time::Duration};
 
@@ -56,11 +57,13 @@ pub(super) async fn discover(
     let (mut pause, mut round) = (FIRST_PAUSE, 0_usize);
     let mut before = Vec::new();
     while !check.is_closed() {
-        let mut missing = book.without_record();
+        let peers = connected.borrow_and_update().clone();
+        let unknown = book.without_record();
+        let mut missing: Vec<_> = book.members().into_keys().collect();
+        missing.retain(|peer| !peers.contains(peer) || unknown.contains(peer));
         missing.retain(|peer| *peer != plane.local_peer());
         missing.sort_unstable();
         if !missing.is_empty() {
-            let peers = connected.borrow_and_update().clone();
             let keys = rotated(&missing, round * (WANTED / 2)).filter_map(PeerKey::of);
             let keys: Vec<_> = keys.take(WANTED).collect();
             let keys: Bounded<_, 256> = keys.try_into().unwrap_or_default();
@@ -77,26 +80,39 @@ pub(super) async fn discover(
                     let _ = check.send(Checkable::Records { from, records }).await;
                 }
             }
+            // Those of whom a record is there are likely to be met soon.
+            let (unknown, stuck) = (book.without_record(), missing == before);
+            let sought = |peer: &&PeerId| stuck || unknown.contains(*peer);
             if !peers.is_empty() {
-                for peer in rotated(&missing, round).take(LOOKUPS) {
+                for peer in rotated(&missing, round).filter(sought).take(LOOKUPS) {
                     plane.find(*peer).await;
                 }
             }
             round = round.wrapping_add(1);
         }
-        // Only members count as found: strangers with new records do not hurry this.
+        // Only members count as found, and only they and bootstraps as met: strangers do not hurry this.
+        // Every lookup connects to some.
         pause = if missing == before {
             (pause * 2).min(LONGEST_PAUSE)
         } else {
             FIRST_PAUSE
         };
         before = missing;
+        let met = async {
+            let is_new = |peer: &PeerId| !peers.contains(peer) && is_trusted(&book, peer);
+            drop(connected.wait_for(|now| now.iter().any(is_new)).await);
+        };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            _ = connected.changed() => tokio::time::sleep(FIRST_PAUSE).await,
+            () = met => tokio::time::sleep(FIRST_PAUSE).await,
             _ = committees.changed() => {}
         }
     }
+}
+
+/// Members have most to lose, and bootstraps were chosen.
+fn is_trusted(book: &AddressBook, peer: &PeerId) -> bool {
+    book.is_member(peer) || book.is_bootstrap(peer)
 }
 
 /// Asks members and bootstraps, and a few of the others.
@@ -107,10 +123,8 @@ fn by_control_plane<'a>(
     keys: &Bounded<PeerKey, 256>,
     round: usize,
 ) -> Vec<Answer<'a>> {
-    let bootstraps = book.bootstraps();
-    let (trusted, others): (Vec<PeerId>, Vec<PeerId>) = peers
-        .iter()
-        .partition(|peer| book.is_member(peer) || bootstraps.contains(peer));
+    let (trusted, others): (Vec<PeerId>, Vec<PeerId>) =
+        peers.iter().partition(|peer| is_trusted(book, peer));
     let trusted = rotated(&trusted, round * TRUSTED).take(TRUSTED);
     let others = rotated(&others, round * STRANGERS).take(STRANGERS);
     trusted

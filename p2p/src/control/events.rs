@@ -179,20 +179,17 @@ impl SwarmTask {
                     },
                 ..
             } => {
-                match self.state.waiting.remove(&request_id) {
-                    Some(reply) => {
-                        let _ = reply.send(Ok(response));
-                    }
-                    // Nobody waits for greetings but the book.
-                    None => {
-                        if let ControlAnswer::Records(records) = response {
-                            let records = records.into_inner();
-                            self.hand_to_check(Checkable::Records {
-                                from: peer,
-                                records,
-                            });
-                        }
-                    }
+                let unread = match self.state.waiting.remove(&request_id) {
+                    Some(reply) => reply.send(Ok(response)).err(),
+                    None => Some(Ok(response)),
+                };
+                // Nobody waits for greetings but the book, and for what comes late.
+                if let Some(Ok(ControlAnswer::Records(records))) = unread {
+                    let records = records.into_inner();
+                    self.hand_to_check(Checkable::Records {
+                        from: peer,
+                        records,
+                    });
                 }
             }
             Event::OutboundFailure {
@@ -281,11 +278,18 @@ impl SwarmTask {
                 }
             }
             kad::Event::OutboundQueryProgressed {
-                result: kad::QueryResult::GetRecord(Ok(kad::GetRecordOk::FoundRecord(found))),
+                id,
+                result: kad::QueryResult::GetRecord(result),
+                step,
                 ..
             } => {
-                let kad::PeerRecord { peer: from, record } = found;
-                self.hand_to_check(Checkable::Found { from, record });
+                if step.last {
+                    self.state.lookups.remove(&id);
+                }
+                if let Ok(kad::GetRecordOk::FoundRecord(found)) = result {
+                    let kad::PeerRecord { peer: from, record } = found;
+                    self.hand_to_check(Checkable::Found { from, record });
+                }
             }
             _ => {}
         }

@@ -123,6 +123,8 @@ pub(super) struct State {
     pub(super) topics: KnownTopics,
     announced: Option<(kad::Record, usize, Instant)>,
     pub(super) greeted: HashSet<PeerId>,
+    /// Lookups under way.
+    pub(super) lookups: HashMap<kad::QueryId, kad::RecordKey>,
     /// Bootstraps of which nothing was heard yet, good or bad.
     untried: HashSet<PeerId>,
 }
@@ -138,6 +140,7 @@ impl State {
             topics: KnownTopics::new(book.network()),
             announced: None,
             greeted: HashSet::new(),
+            lookups: HashMap::new(),
             untried: book.bootstraps().into_iter().collect(),
         }
     }
@@ -174,8 +177,12 @@ impl SwarmTask {
             } => self.ask(peer, request, reply),
             Command::Find(peer) => {
                 let kad = self.swarm.behaviour_mut().kad.as_mut();
-                if let (Some(kad), Some(key)) = (kad, key_of(&peer)) {
-                    kad.get_record(key);
+                // One that those who are silent hold up is not begun again beside itself.
+                if let (Some(kad), Some(key)) = (kad, key_of(&peer))
+                    && !self.state.lookups.values().any(|running| *running == key)
+                {
+                    let id = kad.get_record(key.clone());
+                    self.state.lookups.insert(id, key);
                 }
             }
             Command::Announce(record) => self.announce(&record),
