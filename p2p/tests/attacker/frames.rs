@@ -4,7 +4,10 @@ use floe_chain::id::NetworkId;
 use floe_p2p::control::topic::Topic;
 use libp2p::{PeerId, identity::Keypair};
 
-use super::Spam;
+use super::{
+    Spam,
+    protobuf::{bytes, framed, varint},
+};
 
 /// Fields of `RPC`, `Message` and `ControlMessage`, by their numbers in the specification.
 mod field {
@@ -126,28 +129,4 @@ fn publish(message: &[u8]) -> Vec<u8> {
 
 fn control(kind: u64, content: &[u8]) -> Vec<u8> {
     framed(&bytes(field::CONTROL, &bytes(kind, content)))
-}
-
-/// Something with its length in front.
-pub fn framed(content: &[u8]) -> Vec<u8> {
-    let mut frame = varint(content.len() as u64);
-    frame.extend_from_slice(content);
-    frame
-}
-
-/// A field of bytes.
-fn bytes(number: u64, content: &[u8]) -> Vec<u8> {
-    let mut field = varint(number << 3 | 2);
-    field.extend(framed(content));
-    field
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value >= 0x80 {
-        bytes.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value.to_le_bytes()[0]);
-    bytes
 }

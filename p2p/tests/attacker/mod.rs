@@ -10,6 +10,7 @@
 
 pub mod frames;
 pub mod initial;
+mod protobuf;
 
 use std::time::{Duration, Instant};
 
