@@ -1,6 +1,6 @@
 //! The transports of the control plane: QUIC, TCP with Noise and Yamux, and both through relays.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use libp2p::{
     Transport,
@@ -13,6 +13,9 @@ use crate::{
     identity::{Identity, PeerId},
     transport::quic::handshake::Handshakes,
 };
+
+/// How long a handshake over TCP may take: who says nothing takes no place for longer.
+const TCP_HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Everything that dials and listens, and the part that asks relays for a place. Handshakes of QUIC from
 /// outside begin as `door` allows.
@@ -35,6 +38,7 @@ pub(super) fn transport(
             .upgrade(Version::V1Lazy)
             .authenticate(secure()?)
             .multiplex(yamux::Config::default())
+            .timeout(TCP_HANDSHAKE)
             .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
         Ok(quic.or_transport(tcp).map(|either, _| either.into_inner()))
     };
