@@ -70,12 +70,13 @@ impl Traffic {
         }
     }
 
-    /// Whether a request may go, which then is on its way. One always goes, however large.
-    fn admit(&mut self, bytes: u64, look: Look) -> bool {
-        if self.flying == 0 {
-            self.looked = look;
-        } else if look.at.duration_since(self.looked.at) >= IDLE {
-            if look.is_idle_since(self.looked) {
+    /// Whether a request may go, which then is on its way. One always goes, however large. What was heard
+    /// is only asked for when it counts: every connection tells its part.
+    fn admit(&mut self, bytes: u64, heard: &Heard) -> bool {
+        let at = Instant::now();
+        if self.flying == 0 || at.duration_since(self.looked.at) >= IDLE {
+            let look = Look { at, heard: heard() };
+            if self.flying > 0 && look.is_idle_since(self.looked) {
                 self.flying = 0;
                 self.idled += 1;
             }
@@ -123,13 +124,9 @@ impl Link {
         loop {
             // Made before the look, so that no change is missed.
             let changed = self.changed.notified();
-            let look = Look {
-                at: Instant::now(),
-                heard: (self.heard)(),
-            };
             {
                 let mut traffic = self.traffic();
-                if traffic.admit(bytes, look) {
+                if traffic.admit(bytes, &*self.heard) {
                     return Room {
                         link: self,
                         bytes,

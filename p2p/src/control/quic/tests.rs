@@ -22,10 +22,6 @@ use crate::{
 };
 
 #[expect(
-    clippy::allow_attributes,
-    reason = "shared with tests that use all of it"
-)]
-#[allow(
     unreachable_pub,
     dead_code,
     reason = "shared with tests that use all of it"
