@@ -38,7 +38,7 @@ use floe_chain::{
 use floe_codec::{BlobId, Codec};
 use floe_p2p::{address::PeerAddress, client::DataClient, fetch::HedgeBudget};
 
-use crate::{chain::Moment, network::Network};
+use crate::{chain::Moment, link::Link, network::Network};
 
 /// One network, as one wallet (or none) uses it. Cheap to clone.
 #[derive(Clone)]
@@ -53,6 +53,7 @@ pub struct Client {
     finder: Option<Arc<find::Finder>>,
     network: Arc<Mutex<Option<Arc<Network>>>>,
     hedges: Arc<Mutex<HedgeBudget>>,
+    uplink: Arc<Link>,
     idle: read::IdleMemory,
     listing: Arc<tokio::sync::Mutex<Option<Listing>>>,
 }
@@ -117,6 +118,7 @@ impl Client {
             state_dir,
             patience,
         } = parts;
+        let uplink = Link::of(&peers);
         Self {
             chain,
             wallet,
@@ -127,6 +129,7 @@ impl Client {
             finder: None,
             network: Arc::default(),
             hedges: Arc::default(),
+            uplink: Arc::new(uplink),
             idle: Arc::default(),
             listing: Arc::default(),
         }

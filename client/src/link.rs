@@ -1,7 +1,7 @@
 //! How many bytes are on their way to or from all nodes together. A client has one link: on a slow one a
 //! few requests should get through in time rather than all of them run out of it, on a fast one
-//! nothing should wait. Decides by how long requests take and by whether anything is heard meanwhile; knows
-//! nothing of nodes.
+//! nothing should wait. Decides by how long requests take beyond what distance explains, and by whether
+//! anything is heard meanwhile; knows nothing of nodes.
 
 use std::{
     fmt,
@@ -23,12 +23,15 @@ const MOST: u64 = 256 << 20;
 const QUICK: Duration = Duration::from_secs(1);
 /// A request that takes longer leaves room for less.
 const SLOW: Duration = Duration::from_secs(4);
+/// Round trips that a request may need although the link has room: its connection finds out how much it
+/// may send.
+const ROUND_TRIPS: u32 = 5;
 /// How long nothing may be heard before whoever waits goes ahead: nodes that do not answer hold the requests
 /// on their way, not the link. Only what is received counts: what is sent may wait in a queue long after,
 /// and is confirmed as it leaves it.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// One client's link, shared by the requests of a pass of slivers or by the segments of a read.
+/// One client's link: up, shared by all it stores, or down, shared by the segments of a read.
 pub(crate) struct Link {
     traffic: Mutex<Traffic>,
     changed: Notify,
@@ -90,9 +93,9 @@ impl Traffic {
     }
 
     /// A request of so many bytes took so long, to its success or until it was given up. A window
-    /// of quick ones doubles it, a window of slow ones halves it.
-    fn took(&mut self, bytes: u64, time: Duration) {
-        if time <= QUICK {
+    /// of quick ones doubles it if they `filled` it, a window of slow ones halves it.
+    fn took(&mut self, bytes: u64, time: Duration, filled: bool) {
+        if time <= QUICK && filled {
             self.window = (self.window + bytes).min(MOST);
         } else if time >= SLOW {
             self.window = self.window.saturating_sub(bytes / 2).max(LEAST);
@@ -131,6 +134,7 @@ impl Link {
                         link: self,
                         bytes,
                         idled: traffic.idled,
+                        filled: 2 * traffic.flying >= traffic.window,
                     };
                 }
             }
@@ -156,14 +160,18 @@ pub(crate) struct Room<'a> {
     link: &'a Link,
     bytes: u64,
     idled: u64,
+    /// At least half of the window was in use.
+    filled: bool,
 }
 
 impl Room<'_> {
-    /// The request is over: what to learn from it. One that the link did not hold up says nothing.
-    pub(crate) fn took(self, time: Duration) {
+    /// The request is over, and its peer is one `round_trip` away: what to learn from it. One that the link
+    /// did not hold up says nothing.
+    pub(crate) fn took(self, time: Duration, round_trip: Duration) {
+        let time = time.saturating_sub(ROUND_TRIPS * round_trip);
         let mut traffic = self.link.traffic();
         if traffic.idled == self.idled {
-            traffic.took(self.bytes, time);
+            traffic.took(self.bytes, time, self.filled);
         }
     }
 }
@@ -191,6 +199,7 @@ mod tests {
     use super::*;
 
     const PARCEL: u64 = 2 << 20;
+    const NEAR: Duration = Duration::ZERO;
 
     /// A link and the count of the bytes heard on it.
     fn link() -> (Link, Arc<AtomicU64>) {
@@ -214,7 +223,7 @@ mod tests {
                 // Two packets of 1,400 bytes are confirmed in 40.
                 heard.fetch_add(part / 70, Relaxed);
             }
-            room.took(begun.elapsed());
+            room.took(begun.elapsed(), NEAR);
             begun.elapsed()
         });
         futures::future::join_all(requests)
@@ -233,7 +242,7 @@ mod tests {
 
         let (link, _) = link();
         for _ in 0..40 {
-            link.traffic().took(PARCEL, Duration::from_millis(50));
+            link.traffic().took(PARCEL, Duration::from_millis(50), true);
         }
         for _ in 0..40 {
             link.room(PARCEL).await;
@@ -253,7 +262,7 @@ mod tests {
         assert!(begun.elapsed() <= 8 * IDLE);
         let window = link.traffic().window;
         for room in silent {
-            room.took(2 * SLOW);
+            room.took(2 * SLOW, NEAR);
         }
         assert_eq!(
             link.traffic().window,
@@ -261,8 +270,27 @@ mod tests {
             "the link did not hold them up"
         );
         assert_eq!(link.traffic().flying, 0);
-        link.room(PARCEL).await.took(QUICK);
+        link.room(PARCEL).await.took(QUICK, NEAR);
         assert!(link.traffic().window > window);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn neither_distance_nor_idleness_is_taken_for_the_speed_of_the_link() {
+        let (link, _) = link();
+        let window = || link.traffic().window;
+        let far = Duration::from_secs(1);
+        link.room(PARCEL).await.took(ROUND_TRIPS * far, far);
+        assert_eq!(
+            window(),
+            LEAST + PARCEL,
+            "a far node took as long as it must"
+        );
+        link.room(PARCEL).await.took(ROUND_TRIPS * far, NEAR);
+        assert_eq!(window(), LEAST + PARCEL / 2, "a near one did not");
+        for _ in 0..1000 {
+            link.room(LEAST / 10).await.took(QUICK, NEAR);
+        }
+        assert_eq!(window(), LEAST + PARCEL / 2, "few bytes fit any link");
     }
 
     #[tokio::test(start_paused = true)]
@@ -272,6 +300,6 @@ mod tests {
         let waits = timeout(2 * SLOW, link.room(1)).await;
         assert!(waits.is_err());
         drop(large);
-        link.room(1).await.took(QUICK);
+        link.room(1).await.took(QUICK, NEAR);
     }
 }

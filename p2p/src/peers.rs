@@ -31,6 +31,8 @@ pub struct PeerStats {
     pub response: Option<Duration>,
     /// Smoothed mean deviation of it.
     pub deviation: Duration,
+    /// The least time to the head of an answer: what distance alone takes.
+    pub nearest: Option<Duration>,
     /// Smoothed bytes a second of transfers worth measuring; `None` before the first.
     pub throughput: Option<u64>,
     /// Smoothed share of calls that failed, 0 to 1.
@@ -53,6 +55,7 @@ impl Default for PeerStats {
         Self {
             response: None,
             deviation: Duration::ZERO,
+            nearest: None,
             throughput: None,
             failing: 0.0,
             failures_in_a_row: 0,
@@ -119,6 +122,7 @@ impl PeerStats {
 
     /// The estimator of TCP: gains of 1/8 for the mean and 1/4 for the deviation.
     fn answered(&mut self, took: Duration) {
+        self.nearest = Some(self.nearest.unwrap_or(took).min(took));
         match self.response {
             None => {
                 self.response = Some(took);
@@ -173,6 +177,12 @@ impl PeerBook {
         let mut stats = book.peers.get(peer).copied().unwrap_or_default();
         stats.assumed = stats.assumed.max(book.anybody.response.unwrap_or_default());
         stats
+    }
+
+    /// The least time in which anybody ever answered; zero before the first answer.
+    #[must_use]
+    pub fn nearest(&self) -> Duration {
+        self.lock().anybody.nearest.unwrap_or_default()
     }
 
     /// The head of an answer came. After an upload its time says nothing about the peer's answers.

@@ -185,7 +185,7 @@ impl FoundBlob {
         let room = self.link.room(read.bytes.len() as u64).await;
         let begun = Instant::now();
         let result = self.reader.read(read).await;
-        room.took(begun.elapsed());
+        room.took(begun.elapsed(), self.reader.tools.peers.peers().nearest());
         result
     }
 }

@@ -91,7 +91,7 @@ impl Run {
             encoder: self.encoder.clone(),
             object: self.registration.object,
             patience: client.patience.node,
-            link: Arc::new(Link::of(&client.peers)),
+            uplink: Arc::clone(&client.uplink),
         }
     }
 

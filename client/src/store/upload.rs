@@ -85,7 +85,7 @@ pub(crate) struct Cargo {
     pub(crate) object: ObjectId,
     /// How long a node may go without one success before it is given up.
     pub(crate) patience: Duration,
-    pub(crate) link: Arc<Link>,
+    pub(crate) uplink: Arc<Link>,
 }
 
 /// A running pass. Dropped, it stops everywhere at once.
@@ -412,7 +412,7 @@ async fn put(
     member: MemberIndex,
     parcel: Parcel,
 ) -> (Parcel, Instant, Result<Option<Confirmation>, CallError>) {
-    let room = cargo.link.room(parcel.bytes).await;
+    let room = cargo.uplink.room(parcel.bytes).await;
     let begun = Instant::now();
     let options = options(&cargo.network, TrafficClass::Write, parcel.bytes);
     let address = cargo.network.address(member);
@@ -422,7 +422,8 @@ async fn put(
         .await;
     // A refusal says nothing about the link.
     if matches!(reply, Ok(_) | Err(CallError::Deadline)) {
-        room.took(begun.elapsed());
+        let peer = cargo.peers.peers().get(&address.peer);
+        room.took(begun.elapsed(), peer.nearest.unwrap_or_default());
     }
     (parcel, begun, reply.map(|reply| reply.confirmation))
 }

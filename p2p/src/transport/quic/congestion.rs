@@ -20,8 +20,21 @@ pub(super) struct Persistent {
 }
 
 /// Makes one for each connection.
-#[derive(Default)]
 pub(super) struct PersistentConfig(Arc<CubicConfig>);
+
+impl PersistentConfig {
+    /// Bytes sent before the first confirmation: 32 packets of the least size. The ten of RFC 9002 cost one
+    /// or two more round trips for a sliver.
+    const FIRST_WINDOW: u64 = 32 * 1200;
+}
+
+impl Default for PersistentConfig {
+    fn default() -> Self {
+        let mut cubic = CubicConfig::default();
+        cubic.initial_window(Self::FIRST_WINDOW);
+        Self(Arc::new(cubic))
+    }
+}
 
 impl ControllerFactory for PersistentConfig {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
