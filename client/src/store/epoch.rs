@@ -26,7 +26,6 @@ use crate::{
     Client,
     chain::is_stale,
     disk::journal::Journal,
-    link::Link,
     network::Network,
     plan::upload_bytes,
     progress::{Event, Phase},
