@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
 use sui_sdk_types::{Address, Digest};
+use tokio::time::Instant;
 
 use super::endpoints::{Endpoints, Fault, Source};
 use super::error::ChainError;
@@ -27,6 +28,8 @@ const PATIENCE: u32 = 16;
 /// First pause after all endpoints failed; doubles up to [`MAX_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(250);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
+/// The chain makes a checkpoint about so often: from afar several are made while one is asked for.
+const INTERVAL: Duration = Duration::from_millis(250);
 /// Most checkpoints fetched at a time while catching up.
 const WINDOW: u64 = 16;
 /// How often a checkpoint is compared with what another endpoint has, in checkpoints.
@@ -49,6 +52,8 @@ pub(crate) struct Follower {
     /// Checkpoints to ask for at a time: grows while there are many, and falls to one when there are
     /// fewer.
     window: u64,
+    /// How long the last question took.
+    round_trip: Duration,
 }
 
 impl Follower {
@@ -69,6 +74,7 @@ impl Follower {
             last: None,
             ready: VecDeque::new(),
             window: WINDOW,
+            round_trip: Duration::ZERO,
         }
     }
 
@@ -126,28 +132,31 @@ impl Follower {
 
     /// Fetches what comes next, a window of it when catching up; `false` when there is nothing yet.
     async fn fetch(&mut self) -> Result<bool, ChainError> {
-        let Some(first) = self.checkpoint(self.next).await? else {
-            self.window = 1;
-            return Ok(false);
-        };
-        self.ready.push_back(first);
-        let rest: Vec<_> = stream::iter(self.next + 1..self.next + self.window)
-            .map(|sequence| self.checkpoint(sequence))
-            .buffered(usize::try_from(WINDOW).unwrap_or(1))
-            .take_while(|checkpoint| std::future::ready(matches!(checkpoint, Ok(Some(_)))))
-            .collect()
-            .await;
-        self.ready.extend(
-            rest.into_iter()
-                .filter_map(|checkpoint| checkpoint.ok().flatten()),
-        );
-        let full = self.ready.len() as u64 == self.window;
-        self.window = if full {
-            (self.window * 2).min(WINDOW)
+        let asked = self.window.max(due(self.round_trip)).min(WINDOW);
+        let begun = Instant::now();
+        let came = self.checkpoints(asked).await?;
+        self.round_trip = begun.elapsed();
+        self.window = if came.len() as u64 == asked {
+            (asked * 2).min(WINDOW)
         } else {
             1
         };
-        Ok(true)
+        self.ready.extend(came);
+        Ok(!self.ready.is_empty())
+    }
+
+    /// The next ones there are of so many; why there is none, if the first cannot be had.
+    async fn checkpoints(&self, count: u64) -> Result<Vec<VerifiedCheckpoint>, ChainError> {
+        let mut answers = stream::iter(self.next..self.next + count)
+            .map(|sequence| self.checkpoint(sequence))
+            .buffered(usize::try_from(WINDOW).unwrap_or(1));
+        let mut came = Vec::new();
+        let mut answer = answers.next().await.transpose()?.flatten();
+        while let Some(checkpoint) = answer {
+            came.push(checkpoint);
+            answer = answers.next().await.and_then(Result::ok).flatten();
+        }
+        Ok(came)
     }
 
     async fn checkpoint(&self, sequence: u64) -> Result<Option<VerifiedCheckpoint>, ChainError> {
@@ -267,6 +276,12 @@ impl Follower {
     }
 }
 
+/// Checkpoints that are made within a round trip, and the one that is asked for.
+fn due(round_trip: Duration) -> u64 {
+    let made = round_trip.as_millis() / INTERVAL.as_millis();
+    u64::try_from(made).map_or(WINDOW, |made| made.saturating_add(1))
+}
+
 /// A whole checkpoint, verified; `None` when the endpoint does not have it.
 async fn verified(
     trust: &Trust,
@@ -282,4 +297,16 @@ async fn verified(
         raw.contents,
         raw.executed,
     )?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_afar_as_many_are_asked_for_as_are_made_meanwhile() {
+        let due_after = |millis| due(Duration::from_millis(millis));
+        assert_eq!([0, 200, 1000].map(due_after), [1, 1, 5]);
+        assert!(due(Duration::MAX) >= WINDOW);
+    }
 }
