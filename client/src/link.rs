@@ -15,17 +15,22 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// Bytes that may always be on their way: to begin with one request, where they are large.
-const LEAST: u64 = 1 << 20;
+/// The slowest link, and the slowest node, that is waited for, in bytes a second.
+pub(crate) const SLOWEST: u64 = 256 << 10;
 /// More than an encoder keeps in memory.
 const MOST: u64 = 256 << 20;
 /// A request that takes no longer makes room for more.
 const QUICK: Duration = Duration::from_secs(1);
 /// A request that takes longer leaves room for less.
 const SLOW: Duration = Duration::from_secs(4);
+/// Bytes that may always be on their way, what the slowest link carries until a request is slow. To begin with
+/// that is one request, where they are large, and a few more from afar.
+const LEAST: u64 = SLOWEST * SLOW.as_secs();
 /// Round trips that a request may need although the link has room: its connection finds out how much it
 /// may send.
 const ROUND_TRIPS: u32 = 5;
+/// Nothing is farther than that, only busier.
+const FARTHEST: Duration = Duration::from_secs(1);
 /// How long nothing may be heard before whoever waits goes ahead: nodes that do not answer hold the requests
 /// on their way, not the link. Only what is received counts: what is sent may wait in a queue long after,
 /// and is confirmed as it leaves it.
@@ -75,7 +80,7 @@ impl Traffic {
 
     /// Whether a request may go, which then is on its way. One always goes, however large. What was heard
     /// is only asked for when it counts: every connection tells its part.
-    fn admit(&mut self, bytes: u64, heard: &Heard) -> bool {
+    fn admit(&mut self, bytes: u64, slack: Duration, heard: &Heard) -> bool {
         let at = Instant::now();
         if self.flying == 0 || at.duration_since(self.looked.at) >= IDLE {
             let look = Look { at, heard: heard() };
@@ -85,7 +90,8 @@ impl Traffic {
             }
             self.looked = look;
         }
-        let admitted = self.flying == 0 || self.flying + bytes <= self.window;
+        let least = SLOWEST * (SLOW + slack).as_secs();
+        let admitted = self.flying == 0 || self.flying + bytes <= self.window.max(least);
         if admitted {
             self.flying += bytes;
         }
@@ -122,17 +128,19 @@ impl Link {
         }
     }
 
-    /// Waits until so many bytes may go.
-    pub(crate) async fn room(&self, bytes: u64) -> Room<'_> {
+    /// Waits until so many bytes may go, to or from a peer or peers that are one `round_trip` away.
+    pub(crate) async fn room(&self, bytes: u64, round_trip: Duration) -> Room<'_> {
+        let slack = slack(round_trip);
         loop {
             // Made before the look, so that no change is missed.
             let changed = self.changed.notified();
             {
                 let mut traffic = self.traffic();
-                if traffic.admit(bytes, &*self.heard) {
+                if traffic.admit(bytes, slack, &*self.heard) {
                     return Room {
                         link: self,
                         bytes,
+                        slack,
                         idled: traffic.idled,
                         filled: 2 * traffic.flying >= traffic.window,
                     };
@@ -154,21 +162,26 @@ impl fmt::Debug for Link {
     }
 }
 
+/// What a request may take longer because its peer is one `round_trip` away.
+pub(crate) fn slack(round_trip: Duration) -> Duration {
+    ROUND_TRIPS * round_trip.min(FARTHEST)
+}
+
 /// The right to have bytes on their way, for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Room<'a> {
     link: &'a Link,
     bytes: u64,
+    slack: Duration,
     idled: u64,
     /// At least half of the window was in use.
     filled: bool,
 }
 
 impl Room<'_> {
-    /// The request is over, and its peer is one `round_trip` away: what to learn from it. One that the link
-    /// did not hold up says nothing.
-    pub(crate) fn took(self, time: Duration, round_trip: Duration) {
-        let time = time.saturating_sub(ROUND_TRIPS * round_trip);
+    /// The request is over: what to learn from it. One that the link did not hold up says nothing.
+    pub(crate) fn took(self, time: Duration) {
+        let time = time.saturating_sub(self.slack);
         let mut traffic = self.link.traffic();
         if traffic.idled == self.idled {
             traffic.took(self.bytes, time, self.filled);
@@ -213,7 +226,7 @@ mod tests {
     async fn longest(rate: u64, count: usize) -> Duration {
         let (link, heard) = link();
         let requests = (0..count).map(|_| async {
-            let room = link.room(PARCEL).await;
+            let room = link.room(PARCEL, NEAR).await;
             let begun = Instant::now();
             let mut left = PARCEL;
             while left > 0 {
@@ -223,7 +236,7 @@ mod tests {
                 // Two packets of 1,400 bytes are confirmed in 40.
                 heard.fetch_add(part / 70, Relaxed);
             }
-            room.took(begun.elapsed(), NEAR);
+            room.took(begun.elapsed());
             begun.elapsed()
         });
         futures::future::join_all(requests)
@@ -245,7 +258,7 @@ mod tests {
             link.traffic().took(PARCEL, Duration::from_millis(50), true);
         }
         for _ in 0..40 {
-            link.room(PARCEL).await;
+            link.room(PARCEL, NEAR).await;
         }
     }
 
@@ -255,14 +268,14 @@ mod tests {
         let begun = Instant::now();
         let mut silent = Vec::new();
         for _ in 0..4 {
-            silent.push(link.room(PARCEL).await);
+            silent.push(link.room(PARCEL, NEAR).await);
             heard.fetch_add(PARCEL / 70, Relaxed);
         }
         // Each is on its way for a look in which it is confirmed and for one in which nothing is heard.
         assert!(begun.elapsed() <= 8 * IDLE);
         let window = link.traffic().window;
         for room in silent {
-            room.took(2 * SLOW, NEAR);
+            room.took(2 * SLOW);
         }
         assert_eq!(
             link.traffic().window,
@@ -270,7 +283,7 @@ mod tests {
             "the link did not hold them up"
         );
         assert_eq!(link.traffic().flying, 0);
-        link.room(PARCEL).await.took(QUICK, NEAR);
+        link.room(PARCEL, NEAR).await.took(QUICK);
         assert!(link.traffic().window > window);
     }
 
@@ -279,27 +292,27 @@ mod tests {
         let (link, _) = link();
         let window = || link.traffic().window;
         let far = Duration::from_secs(1);
-        link.room(PARCEL).await.took(ROUND_TRIPS * far, far);
-        assert_eq!(
-            window(),
-            LEAST + PARCEL,
-            "a far node took as long as it must"
-        );
-        link.room(PARCEL).await.took(ROUND_TRIPS * far, NEAR);
-        assert_eq!(window(), LEAST + PARCEL / 2, "a near one did not");
+        let first = link.room(LEAST, far).await;
+        link.room(LEAST, far).await.took(slack(far));
+        let grown = 2 * LEAST;
+        assert_eq!(window(), grown, "a far node took as long as it must");
+        link.room(LEAST, NEAR).await.took(slack(far));
+        let shrunk = grown - LEAST / 2;
+        assert_eq!(window(), shrunk, "a near one did not");
+        drop(first);
         for _ in 0..1000 {
-            link.room(LEAST / 10).await.took(QUICK, NEAR);
+            link.room(LEAST / 10, NEAR).await.took(QUICK);
         }
-        assert_eq!(window(), LEAST + PARCEL / 2, "few bytes fit any link");
+        assert_eq!(window(), shrunk, "few bytes fit any link");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_request_larger_than_the_window_goes_alone() {
         let link = Link::new(|| None);
-        let large = link.room(10 * LEAST).await;
-        let waits = timeout(2 * SLOW, link.room(1)).await;
+        let large = link.room(10 * LEAST, NEAR).await;
+        let waits = timeout(2 * SLOW, link.room(1, NEAR)).await;
         assert!(waits.is_err());
         drop(large);
-        link.room(1).await.took(QUICK, NEAR);
+        link.room(1, NEAR).await.took(QUICK);
     }
 }

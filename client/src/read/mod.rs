@@ -182,10 +182,11 @@ impl FoundBlob {
     }
 
     async fn fetch(&self, read: &SegmentRead) -> Result<Bytes, ReadError> {
-        let room = self.link.room(read.bytes.len() as u64).await;
+        let round_trip = self.reader.tools.peers.peers().nearest();
+        let room = self.link.room(read.bytes.len() as u64, round_trip).await;
         let begun = Instant::now();
         let result = self.reader.read(read).await;
-        room.took(begun.elapsed(), self.reader.tools.peers.peers().nearest());
+        room.took(begun.elapsed());
         result
     }
 }

@@ -35,10 +35,10 @@ use super::{
     pulse::Pulses,
 };
 use crate::{
+    link::SLOWEST,
     network::Network,
     plan::{Part, SegmentRead},
     progress::Listener,
-    store::SLOWEST,
     verdict::{Verdict, judge},
 };
 

@@ -27,7 +27,7 @@ pub use encode::EncodeError;
 pub use error::{QuorumLost, StoreError};
 pub use resume::Unfinished;
 pub use tail::{Tail, TailReport};
-pub(crate) use upload::{SLOWEST, options};
+pub(crate) use upload::options;
 
 use crate::{
     Client,

@@ -43,7 +43,7 @@ use super::{
     shipment::{Lack, Shipment, sliver_index},
 };
 use crate::{
-    link::Link,
+    link::{Link, SLOWEST, slack},
     network::Network,
     verdict::{Verdict, judge, patience},
 };
@@ -103,8 +103,6 @@ const PIPELINE: usize = 4;
 const HOLD_UP: Duration = Duration::from_secs(2);
 /// Time for a request besides its bytes.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
-/// Slowest node that is waited for, in bytes a second.
-pub(crate) const SLOWEST: u64 = 256 << 10;
 
 impl Pass {
     /// Starts sending what each node lacks. With `cut`, nodes that hold others up are cut off.
@@ -412,18 +410,20 @@ async fn put(
     member: MemberIndex,
     parcel: Parcel,
 ) -> (Parcel, Instant, Result<Option<Confirmation>, CallError>) {
-    let room = cargo.uplink.room(parcel.bytes).await;
-    let begun = Instant::now();
-    let options = options(&cargo.network, TrafficClass::Write, parcel.bytes);
     let address = cargo.network.address(member);
+    let peer = cargo.peers.peers().get(&address.peer);
+    let round_trip = peer.nearest.unwrap_or_default();
+    let room = cargo.uplink.room(parcel.bytes, round_trip).await;
+    let begun = Instant::now();
+    let mut options = options(&cargo.network, TrafficClass::Write, parcel.bytes);
+    options.deadline += slack(round_trip);
     let reply = cargo
         .peers
         .put_sliver(address, &parcel.request, &parcel.items, &options)
         .await;
     // A refusal says nothing about the link.
     if matches!(reply, Ok(_) | Err(CallError::Deadline)) {
-        let peer = cargo.peers.peers().get(&address.peer);
-        room.took(begun.elapsed(), peer.nearest.unwrap_or_default());
+        room.took(begun.elapsed());
     }
     (parcel, begun, reply.map(|reply| reply.confirmation))
 }
