@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use floe_chain::id::ObjectId;
 use floe_client::{
     advice::{Advice, ErrorKind},
@@ -233,7 +233,25 @@ impl Blobs {
         Ok(found.await?.flatten())
     }
 
-    /// A segment from the network, once for everybody who wants it now.
+    /// All bytes of a segment that is in the cache undamaged.
+    async fn cached_bytes(
+        &self,
+        blob: BlobId,
+        segment: SegmentLayout,
+    ) -> Result<Option<Bytes>, ServeError> {
+        let (key, length) = (key(blob, segment.index()), segment.length());
+        let read = move |cache: &Cache| {
+            let cached = cache.get(key, length)?;
+            let mut bytes = BytesMut::with_capacity(length);
+            for number in 0..length.div_ceil(BLOCK) {
+                bytes.extend_from_slice(&cached.block(number).ok()?);
+            }
+            Some(bytes.freeze())
+        };
+        Ok(self.on_disk(read).await?.flatten())
+    }
+
+    /// A segment, from the network unless it is in the cache by now, once for everybody who wants it now.
     async fn fetch(
         self: &Arc<Self>,
         blob: BlobId,
@@ -252,6 +270,10 @@ impl Blobs {
 
     async fn fetch_one(&self, blob: BlobId, segment: SegmentLayout) -> Result<Bytes, ServeError> {
         let share = self.budget.to_fetch(segment.length()).await?;
+        // Another flight may have landed since the cache was looked at.
+        if let Some(bytes) = self.cached_bytes(blob, segment).await? {
+            return Ok(share.keep(bytes));
+        }
         let at_hand = self.at_hand().to_back(&blob).cloned();
         let found = match at_hand {
             Some(found) => found,
