@@ -54,7 +54,7 @@ pub struct Client {
     network: Arc<Mutex<Option<Arc<Network>>>>,
     hedges: Arc<Mutex<HedgeBudget>>,
     uplink: Arc<Link>,
-    idle: read::IdleMemory,
+    bench: Arc<read::Workbench>,
     listing: Arc<tokio::sync::Mutex<Option<Listing>>>,
 }
 
@@ -130,7 +130,7 @@ impl Client {
             network: Arc::default(),
             hedges: Arc::default(),
             uplink: Arc::new(uplink),
-            idle: Arc::default(),
+            bench: Arc::default(),
             listing: Arc::default(),
         }
     }

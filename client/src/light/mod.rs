@@ -153,7 +153,7 @@ impl LightClient {
             codec,
             patience,
             hedges: Arc::default(),
-            idle: Arc::default(),
+            bench: Arc::default(),
         };
         Ok((Self { follower, tools }, standing))
     }

@@ -1,20 +1,43 @@
 //! From slivers that arrived to verified bytes of a segment, and to who sent wrong ones. Asks nobody.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    num::NonZero,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use bytes::Bytes;
 use floe_chain::id::NodeId;
 use floe_codec::{Axis, Codec, DecodeError, SegmentMetadata, SliverIndex, VerifiedSliver};
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
-    ReadError, proof,
+    AHEAD_SEGMENTS, ReadError, proof,
     segment::{Memory, Raw, SegmentReader},
 };
 use crate::{network::Network, progress::Event};
 
-/// Working memories kept for the next segments; each is some times a segment.
-const IDLE: usize = 6;
+/// Where segments are assembled, as many at once as there are processors for it: each takes working memory
+/// of some times a segment, which is kept for the next ones.
+pub(crate) struct Workbench {
+    places: Arc<Semaphore>,
+    idle: Mutex<Vec<Memory>>,
+}
+
+impl Default for Workbench {
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self {
+            places: Arc::new(Semaphore::new(processors.clamp(2, AHEAD_SEGMENTS))),
+            idle: Mutex::default(),
+        }
+    }
+}
+
+impl Workbench {
+    fn idle(&self) -> MutexGuard<'_, Vec<Memory>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What became of slivers once they were checked.
 pub(super) struct Checked {
@@ -130,16 +153,14 @@ impl SegmentReader {
         &self,
         work: impl FnOnce(&Codec, &mut Memory) -> R + Send + 'static,
     ) -> Result<R, ReadError> {
-        let (codec, idle) = (self.tools.codec.clone(), Arc::clone(&self.tools.idle));
+        let (codec, bench) = (self.tools.codec.clone(), Arc::clone(&self.tools.bench));
+        let place = Arc::clone(&bench.places).acquire_owned().await;
         let job = move || {
-            let pool = || idle.lock().unwrap_or_else(PoisonError::into_inner);
-            let taken = pool().pop();
-            let mut memory = taken.unwrap_or_default();
+            // Kept even if nobody waits for the result any more.
+            let _place = place;
+            let mut memory = bench.idle().pop().unwrap_or_default();
             let result = work(&codec, &mut memory);
-            let mut pool = pool();
-            if pool.len() < IDLE {
-                pool.push(memory);
-            }
+            bench.idle().push(memory);
             result
         };
         let done = tokio::task::spawn_blocking(job).await;

@@ -20,7 +20,8 @@ use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 pub use error::ReadError;
 
-use self::segment::{Memory, SegmentReader};
+pub(crate) use self::assemble::Workbench;
+use self::segment::SegmentReader;
 use crate::{
     Client, Patience,
     link::Link,
@@ -82,11 +83,8 @@ pub(crate) struct Retrieval {
     pub(crate) codec: Codec,
     pub(crate) patience: Patience,
     pub(crate) hedges: Arc<Mutex<HedgeBudget>>,
-    pub(crate) idle: IdleMemory,
+    pub(crate) bench: Arc<Workbench>,
 }
-
-/// Working memory that is not in use.
-pub(crate) type IdleMemory = Arc<Mutex<Vec<Memory>>>;
 
 impl Client {
     /// Finds a blob. Returns once it is known to exist.
@@ -100,7 +98,7 @@ impl Client {
             codec: self.codec.clone(),
             patience: self.patience,
             hedges: Arc::clone(&self.hedges),
-            idle: Arc::clone(&self.idle),
+            bench: Arc::clone(&self.bench),
         };
         tools.find(blob, listener).await
     }
