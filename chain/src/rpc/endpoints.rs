@@ -309,11 +309,16 @@ impl Endpoint {
 
     fn failed(&self) {
         let mut health = self.health();
+        let now = Instant::now();
+        if health.rests_until.is_some_and(|until| now < until) {
+            // It was asked together with the question that failed first, or because all rest.
+            return;
+        }
         let rest = REST
             .saturating_mul(1 << health.failures.min(16))
             .min(MAX_REST);
         health.failures = health.failures.saturating_add(1);
-        health.rests_until = Some(Instant::now() + rest);
+        health.rests_until = Some(now + rest);
     }
 
     fn recovered(&self) {
@@ -385,6 +390,18 @@ mod tests {
         );
         tokio::time::advance(MAX_REST).await;
         assert_eq!(ask(&endpoints, &[]).await.unwrap(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn questions_that_fail_together_are_one_failure() {
+        let endpoints = endpoints(2);
+        let asked = [(); 16].map(|()| ask(&endpoints, &[2]));
+        for answer in futures::future::join_all(asked).await {
+            assert_eq!(answer.unwrap(), 3);
+        }
+        tokio::time::advance(REST).await;
+        assert_eq!(ask(&endpoints, &[3]).await.unwrap(), 2, "it rested once");
+        assert!(endpoints.list[1].rest(Instant::now()) == REST);
     }
 
     #[tokio::test(start_paused = true)]
