@@ -52,8 +52,8 @@ pub(crate) struct Follower {
     /// Checkpoints to ask for at a time: grows while there are many, and falls to one when there are
     /// fewer.
     window: u64,
-    /// How long the last question took.
-    round_trip: Duration,
+    /// How long the last question took: meanwhile the chain went on.
+    took: Duration,
 }
 
 impl Follower {
@@ -74,7 +74,7 @@ impl Follower {
             last: None,
             ready: VecDeque::new(),
             window: WINDOW,
-            round_trip: Duration::ZERO,
+            took: Duration::ZERO,
         }
     }
 
@@ -132,10 +132,10 @@ impl Follower {
 
     /// Fetches what comes next, a window of it when catching up; `false` when there is nothing yet.
     async fn fetch(&mut self) -> Result<bool, ChainError> {
-        let asked = self.window.max(due(self.round_trip)).min(WINDOW);
+        let asked = self.window.max(due(self.took)).min(WINDOW);
         let begun = Instant::now();
         let came = self.checkpoints(asked).await?;
-        self.round_trip = begun.elapsed();
+        self.took = begun.elapsed();
         self.window = if came.len() as u64 == asked {
             (asked * 2).min(WINDOW)
         } else {
@@ -276,9 +276,9 @@ impl Follower {
     }
 }
 
-/// Checkpoints that are made within a round trip, and the one that is asked for.
-fn due(round_trip: Duration) -> u64 {
-    let made = round_trip.as_millis() / INTERVAL.as_millis();
+/// Checkpoints to ask for if a question takes so long: those made meanwhile, and one.
+fn due(took: Duration) -> u64 {
+    let made = took.as_millis() / INTERVAL.as_millis();
     u64::try_from(made).map_or(WINDOW, |made| made.saturating_add(1))
 }
 
