@@ -34,6 +34,25 @@ impl Default for Workbench {
 }
 
 impl Workbench {
+    /// Runs coding work where it blocks nobody.
+    async fn run<R: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut Memory) -> R + Send + 'static,
+    ) -> Result<R, ReadError> {
+        let bench = Arc::clone(self);
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let job = move || {
+            // Kept even if nobody waits for the result any more.
+            let _place = place;
+            let mut memory = bench.idle().pop().unwrap_or_default();
+            let result = work(&mut memory);
+            bench.idle().push(memory);
+            result
+        };
+        let done = tokio::task::spawn_blocking(job).await;
+        done.map_err(|panicked| ReadError::Task(panicked.to_string()))
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<Memory>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -153,17 +172,41 @@ impl SegmentReader {
         &self,
         work: impl FnOnce(&Codec, &mut Memory) -> R + Send + 'static,
     ) -> Result<R, ReadError> {
-        let (codec, bench) = (self.tools.codec.clone(), Arc::clone(&self.tools.bench));
-        let place = Arc::clone(&bench.places).acquire_owned().await;
-        let job = move || {
-            // Kept even if nobody waits for the result any more.
-            let _place = place;
-            let mut memory = bench.idle().pop().unwrap_or_default();
-            let result = work(&codec, &mut memory);
-            bench.idle().push(memory);
-            result
-        };
-        let done = tokio::task::spawn_blocking(job).await;
-        done.map_err(|panicked| ReadError::Task(panicked.to_string()))
+        let codec = self.tools.codec.clone();
+        let bench = &self.tools.bench;
+        bench.run(move |memory| work(&codec, memory)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering::SeqCst},
+        thread::sleep,
+        time::Duration,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_segments_are_assembled_at_once_than_there_are_places() {
+        let bench = Arc::new(Workbench::default());
+        let places = bench.places.available_permits();
+        let counts = Arc::new([const { AtomicUsize::new(0) }; 2]);
+        let jobs = [(); 24].map(|()| {
+            let counts = Arc::clone(&counts);
+            bench.run(move |_| {
+                let [now, most] = &*counts;
+                most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+                sleep(Duration::from_millis(5));
+                now.fetch_sub(1, SeqCst);
+            })
+        });
+        for done in futures::future::join_all(jobs).await {
+            done.unwrap();
+        }
+        assert!(counts[1].load(SeqCst) <= places);
+        assert!(bench.idle().len() <= places);
+        assert_eq!(bench.places.available_permits(), places);
     }
 }
