@@ -2,10 +2,11 @@
 //!
 //! `cargo bench -p floe-codec --bench ratios -- [--json] [--quick] [--rounds N] [--filter TEXT]`
 //!
-//! Each row runs both sides alternately in this process, on the same bytes, one thread, with buffers
-//! that were used before, after asserting that both come to the same result, and compares the processor
-//! time they take. One row for each tier that this processor has; the portable tier runs on the crates
-//! too and shows what the rest brings.
+//! Each row runs both sides alternately in this process, on the same bytes, after asserting that both come
+//! to the same result. Kernels run on one thread with buffers that were used before, and processor time is
+//! compared: one row for each tier that this processor has; the portable tier runs on the crates too and
+//! shows what the rest brings. Streams begin with no memory, read and write files, and are compared by the
+//! clock, as two threads are.
 
 #![expect(
     clippy::disallowed_methods,
