@@ -52,15 +52,9 @@ pub enum DecodeError {
 /// Memory of [`Codec::decode_segment`], reused from segment to segment.
 #[derive(Debug, Default)]
 pub struct DecodeBuffers {
-    matrix: Buffer,
+    /// The segment that was decoded last.
+    pub(crate) matrix: Buffer,
     encode: SegmentBuffers,
-}
-
-impl DecodeBuffers {
-    /// The first `len` bytes of the segment that was decoded last.
-    pub(crate) fn decoded(&self, len: usize) -> &[u8] {
-        &self.matrix.bytes()[..len]
-    }
 }
 
 impl Codec {

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use crate::{
     BlobId, BlobLayout, Codec, DecodeBuffers, DecodeError, SegmentIndex, SegmentLayout,
-    SegmentMetadata, VerifiedSliver,
+    SegmentMetadata, VerifiedSliver, pool::Buffer,
 };
 
 /// Writes the bytes of a blob from verified slivers, one segment after the other.
@@ -20,8 +20,8 @@ pub struct Decoder<W> {
     buffers: DecodeBuffers,
     /// The segment before it, which is decoded and not written yet.
     decoded: Option<SegmentLayout>,
-    /// What it was decoded in.
-    held: DecodeBuffers,
+    /// Its bytes.
+    held: Buffer,
 }
 
 /// Why a blob was not written, or not to its end.
@@ -76,7 +76,7 @@ impl Codec {
             next: 0,
             buffers: DecodeBuffers::default(),
             decoded: None,
-            held: DecodeBuffers::default(),
+            held: Buffer::default(),
         }
     }
 }
@@ -115,7 +115,7 @@ impl<W: Write + Send> Decoder<W> {
         written?;
         decoded?;
         self.decoded = Some(*metadata.layout());
-        std::mem::swap(&mut self.held, &mut self.buffers);
+        std::mem::swap(&mut self.held, &mut self.buffers.matrix);
         self.next += 1;
         Ok(())
     }
@@ -136,11 +136,11 @@ impl<W: Write + Send> Decoder<W> {
 
 fn write<W: Write>(
     layout: &SegmentLayout,
-    held: &DecodeBuffers,
+    held: &Buffer,
     output: &mut W,
 ) -> Result<(), DecodeStreamError> {
     let segment = layout.index();
     output
-        .write_all(held.decoded(layout.length()))
+        .write_all(&held.bytes()[..layout.length()])
         .map_err(|source| DecodeStreamError::Write { segment, source })
 }
