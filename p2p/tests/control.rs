@@ -26,7 +26,7 @@ use floe_p2p::{
         record::{Bootstrap, ControlAddress, NodeRecord, VerifiedRecord},
         request::{ControlAnswer, ControlRequest, PeerKey},
         respond::NoRespond,
-        settings::{ControlSettings, Role},
+        settings::{ControlSettings, Places, Role},
         topic::Topic,
     },
     identity::{Identity, PeerId},
@@ -76,14 +76,21 @@ impl Peer {
     }
 
     async fn listen(n: u8, role: Role, bootstrap: Option<&Bootstrap>, on: &str) -> Self {
+        let settings = ControlSettings {
+            role,
+            ..ControlSettings::node(vec![on.parse().unwrap()])
+        };
+        Self::with(n, settings, bootstrap).await
+    }
+
+    async fn with(n: u8, settings: ControlSettings, bootstrap: Option<&Bootstrap>) -> Self {
         let book = Arc::new(AddressBook::new(NETWORK));
         if let Some(bootstrap) = bootstrap {
             book.add_bootstrap(bootstrap.clone());
         }
         let settings = ControlSettings {
-            role,
             local_network: true,
-            ..ControlSettings::node(vec![on.parse().unwrap()])
+            ..settings
         };
         let respond = Arc::new(NoRespond);
         let (plane, news) =
@@ -280,6 +287,28 @@ async fn an_old_record_told_again_does_not_end_the_search() {
     client.plane.set_committees(vec![committee(7, 3)]).await;
     let moved = identity(3).peer_id();
     until(|| client.plane.book().data(&moved).1[0] == data(4003)).await;
+}
+
+#[tokio::test]
+async fn who_was_there_first_makes_room_for_others() {
+    let listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()];
+    let settings = ControlSettings {
+        strangers: Places {
+            accepted: 2,
+            dialled: 0,
+        },
+        ..ControlSettings::node(listen)
+    };
+    let node = Peer::with(1, settings, None).await;
+    let mut others = Vec::new();
+    for n in 2..=4 {
+        others.push(Peer::start(n, Role::Node, Some(&node.bootstrap())).await);
+        node.connected(usize::from(n - 1).min(2)).await;
+    }
+    let last = identity(4).peer_id();
+    let mut connected = node.plane.connected();
+    let are_full = |peers: &Vec<PeerId>| peers.len() == 2 && peers.contains(&last);
+    connected.wait_for(are_full).await.unwrap();
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::{
     net::{TcpListener, UdpSocket},
     path::Path,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use floe_chain::epoch::{ChainTime, Epoch};
@@ -34,6 +35,7 @@ use libp2p::{
     swarm::{NetworkBehaviour, SwarmEvent},
     tcp, yamux,
 };
+use tokio::time::timeout;
 
 use crate::{
     sample,
@@ -60,6 +62,8 @@ const BOOTSTRAPS: usize = 20;
 const DEAD: usize = 3;
 /// Records that a client looks up which trusts the table.
 const LOOKUPS: usize = 4;
+/// After so long the network of the test does not come about any more.
+const SET_UP: Duration = Duration::from_secs(120);
 /// How long ago members moved, in milliseconds.
 const MOVED_MS: u64 = 3_600_000;
 
@@ -141,6 +145,14 @@ fn plane(
     plane
 }
 
+/// Waits until a plane has so many connections.
+async fn connected(plane: &ControlPlane, least: usize) {
+    let mut peers = plane.connected();
+    let met = timeout(SET_UP, peers.wait_for(|peers| peers.len() >= least)).await;
+    let met = met.is_ok_and(|open| open.is_ok());
+    assert!(met, "{} connections of {least}", peers.borrow().len());
+}
+
 /// The control planes of all members, which know each other.
 async fn members(count: u8, network: &Network, nowhere: &Nowhere) -> Vec<Member> {
     let mut members: Vec<Member> = Vec::new();
@@ -202,11 +214,7 @@ async fn members(count: u8, network: &Network, nowhere: &Nowhere) -> Vec<Member>
             let _ = member.plane.book().offer(other.record.clone());
         }
         let all = usize::from(count) - 1;
-        let mut connected = member.plane.connected();
-        connected
-            .wait_for(|peers| peers.len() >= all)
-            .await
-            .unwrap();
+        connected(&member.plane, all).await;
     }
     members
 }
@@ -349,7 +357,7 @@ async fn one_honest_bootstrap_of_twenty_suffices_among_sybils() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes of two processors"]
+#[ignore = "takes a minute of both processors; docs/reliability.md has the command"]
 async fn one_honest_bootstrap_of_twenty_suffices_among_four_hundred_sybils() {
     let scale = Scale {
         honest: 10,
@@ -391,11 +399,7 @@ async fn survives(scale: Scale, sybils: usize) {
     // Each honest one has met its share.
     for member in &honest {
         let most = ring.sybils.len() / honest.len() * 3 / 4;
-        let mut connected = member.plane.connected();
-        connected
-            .wait_for(|peers| peers.len() >= most)
-            .await
-            .unwrap();
+        connected(&member.plane, most).await;
     }
     for member in &honest {
         member.plane.announce(member.record.clone()).await;
@@ -409,7 +413,8 @@ async fn survives(scale: Scale, sybils: usize) {
     }
     let known = bootstraps(0, &honest, &ring, &nowhere);
     let some = &records[..LOOKUPS];
-    let (true_ones, lies) = believed_of_the_table(&known, some).await;
+    let believed = timeout(SET_UP, believed_of_the_table(&known, some)).await;
+    let (true_ones, lies) = believed.expect("lookups of who trusts the table end");
     assert!(
         2 * true_ones < LOOKUPS && lies > 0,
         "{true_ones} true, {lies} lies of {LOOKUPS}"

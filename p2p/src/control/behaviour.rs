@@ -76,7 +76,6 @@ impl Behaviour {
         let limits = connection_limits::ConnectionLimits::default()
             .with_max_pending_incoming(Some(PENDING))
             .with_max_pending_outgoing(Some(PENDING))
-            .with_max_established(Some(settings.connections))
             .with_max_established_per_peer(Some(PER_PEER));
         let identify = identify::Config::new(IDENTIFY.into(), identity.keypair().public())
             .with_agent_version(concat!("floe/", env!("CARGO_PKG_VERSION")).into())
@@ -105,7 +104,7 @@ impl Behaviour {
             limits: connection_limits::Behaviour::new(limits),
             memory: memory_connection_limits::Behaviour::with_max_percentage(MEMORY_SHARE),
             blocked: allow_block_list::Behaviour::default(),
-            crowd: Crowd::default(),
+            crowd: Crowd::new(settings.strangers),
             protect: Protect::default(),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::default(),

@@ -1,12 +1,13 @@
-//! How many strangers may come from one place: without this, one machine with many keys takes every
-//! connection there is. Committee members are exempt.
+//! How many strangers may be connected, and who makes room when they are more: without this, one attacker
+//! with many keys takes every place there is. Members of the committee and bootstraps are exempt.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     convert::Infallible,
     fmt,
     net::IpAddr,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use libp2p::{
@@ -14,90 +15,132 @@ use libp2p::{
     core::{Endpoint, transport::PortUse},
     multiaddr::Protocol,
     swarm::{
-        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
-        THandlerOutEvent, ToSwarm, dummy,
+        CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler,
+        THandlerInEvent, THandlerOutEvent, ToSwarm, dummy,
     },
 };
+use tokio::time::Instant;
 
-/// Counts connections by where they come from.
-#[derive(Debug, Default)]
-pub(super) struct Crowd {
-    exempt: HashSet<PeerId>,
-    places: HashMap<Place, usize>,
-    connections: HashMap<ConnectionId, Place>,
-    refused: u64,
-}
+use super::settings::Places;
+use crate::{
+    guard::site::{Site, Subnet},
+    transport::Side,
+};
 
-/// An IPv4 address, or the 64 bits of an IPv6 address that a household has to itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Place(IpAddr);
-
-/// A place has sent enough.
+/// Lets strangers in, and has others leave for them.
 #[derive(Debug)]
-struct Crowded(Place);
+pub(super) struct Crowd {
+    places: Places,
+    exempt: HashSet<PeerId>,
+    /// By age.
+    strangers: BTreeMap<ConnectionId, Stranger>,
+    told: VecDeque<ToSwarm<MadeRoom, Infallible>>,
+}
 
-impl fmt::Display for Crowded {
+#[derive(Clone, Copy, Debug)]
+struct Stranger {
+    peer: PeerId,
+    side: Side,
+    /// None if somebody else relays.
+    subnet: Option<Subnet>,
+    since: Instant,
+}
+
+/// A stranger gave up its place to another one.
+#[derive(Debug)]
+pub(super) struct MadeRoom;
+
+/// Nobody makes room.
+#[derive(Debug)]
+pub(super) struct Full;
+
+impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(Place(ip)) = self;
-        write!(f, "{} connections from {ip} are enough", Crowd::PER_PLACE)
+        f.write_str("all places for strangers are taken")
     }
 }
 
-impl std::error::Error for Crowded {}
+impl std::error::Error for Full {}
 
-impl Place {
-    fn of(address: &Multiaddr) -> Option<Self> {
-        match address.iter().next()? {
-            Protocol::Ip4(ip) => Some(Self(ip.into())),
-            Protocol::Ip6(ip) => {
-                let network = u128::from(ip) >> 64 << 64;
-                Some(Self(IpAddr::V6(network.into())))
-            }
-            _ => None,
-        }
-    }
+/// The neighbourhood that an address begins with.
+pub(super) fn subnet(address: &Multiaddr) -> Option<Subnet> {
+    let ip: IpAddr = match address.iter().next()? {
+        Protocol::Ip4(ip) => ip.into(),
+        Protocol::Ip6(ip) => ip.into(),
+        _ => return None,
+    };
+    Some(Site::from(ip).subnet())
 }
 
 impl Crowd {
-    /// Connections that strangers from one place may have opened to this peer.
-    pub(super) const PER_PLACE: usize = 128;
+    /// For so long nobody takes the place of a stranger whose subnet has no more than its own.
+    const STAY: Duration = Duration::from_secs(10);
 
-    /// These peers are counted no more.
+    pub(super) fn new(places: Places) -> Self {
+        Self {
+            places,
+            exempt: HashSet::new(),
+            strangers: BTreeMap::new(),
+            told: VecDeque::new(),
+        }
+    }
+
+    /// These peers are no strangers.
     pub(super) fn exempt(&mut self, peers: HashSet<PeerId>) {
+        self.strangers
+            .retain(|_, stranger| !peers.contains(&stranger.peer));
         self.exempt = peers;
     }
 
-    /// Connections refused since the last call.
-    pub(super) fn take_refused(&mut self) -> u64 {
-        std::mem::take(&mut self.refused)
-    }
-
-    fn enter(&mut self, connection: ConnectionId, place: Place) -> Result<(), Crowded> {
-        let count = self.places.entry(place).or_default();
-        if *count >= Self::PER_PLACE {
-            self.refused += 1;
-            return Err(Crowded(place));
+    fn enter(&mut self, connection: ConnectionId, stranger: Stranger) -> Result<(), Full> {
+        if self.exempt.contains(&stranger.peer) {
+            return Ok(());
         }
-        *count += 1;
-        self.connections.insert(connection, place);
+        if let Some((leaving, peer_id)) = self.make_room(&stranger)? {
+            self.strangers.remove(&leaving);
+            let connection = CloseConnection::One(leaving);
+            self.told.extend([
+                ToSwarm::CloseConnection {
+                    peer_id,
+                    connection,
+                },
+                ToSwarm::GenerateEvent(MadeRoom),
+            ]);
+        }
+        self.strangers.insert(connection, stranger);
         Ok(())
     }
 
-    fn leave(&mut self, connection: ConnectionId) {
-        if let Some(place) = self.connections.remove(&connection)
-            && let Some(count) = self.places.get_mut(&place)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.places.remove(&place);
-            }
+    /// Who has to go for a stranger, if anybody: the oldest one of the subnet that has most.
+    fn make_room(&self, new: &Stranger) -> Result<Option<(ConnectionId, PeerId)>, Full> {
+        let places = match new.side {
+            Side::Listener => self.places.accepted,
+            Side::Dialer => self.places.dialled,
+        };
+        let others = || self.strangers.iter().filter(|(_, s)| s.side == new.side);
+        if others().count() < places {
+            return Ok(None);
+        }
+        let mut sizes: HashMap<_, usize> = HashMap::from([(new.subnet, 1)]);
+        for (_, other) in others() {
+            *sizes.entry(other.subnet).or_default() += 1;
+        }
+        let size = |stranger: &Stranger| sizes[&stranger.subnet];
+        let most = others().map(|(_, other)| size(other)).max();
+        let oldest = others().find(|(_, other)| Some(size(other)) == most);
+        let (oldest, other) = oldest.ok_or(Full)?;
+        let stayed = new.since.duration_since(other.since) >= Self::STAY;
+        if stayed || size(other) > size(new) {
+            Ok(Some((*oldest, other.peer)))
+        } else {
+            Err(Full)
         }
     }
 }
 
 impl NetworkBehaviour for Crowd {
     type ConnectionHandler = dummy::ConnectionHandler;
-    type ToSwarm = Infallible;
+    type ToSwarm = MadeRoom;
 
     fn handle_established_inbound_connection(
         &mut self,
@@ -106,33 +149,45 @@ impl NetworkBehaviour for Crowd {
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        if let Some(place) = Place::of(remote)
-            && !self.exempt.contains(&peer)
-        {
-            self.enter(connection, place)
-                .map_err(ConnectionDenied::new)?;
-        }
+        let stranger = Stranger {
+            peer,
+            side: Side::Listener,
+            subnet: subnet(remote),
+            since: Instant::now(),
+        };
+        self.enter(connection, stranger)
+            .map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
     }
 
     fn handle_established_outbound_connection(
         &mut self,
-        _: ConnectionId,
-        _: PeerId,
-        _: &Multiaddr,
+        connection: ConnectionId,
+        peer: PeerId,
+        address: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        let stranger = Stranger {
+            peer,
+            side: Side::Dialer,
+            subnet: subnet(address),
+            since: Instant::now(),
+        };
+        self.enter(connection, stranger)
+            .map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         // A connection denied by a later behaviour comes here too.
-        match event {
-            FromSwarm::ConnectionClosed(closed) => self.leave(closed.connection_id),
-            FromSwarm::ListenFailure(failure) => self.leave(failure.connection_id),
-            _ => {}
-        }
+        let gone = match event {
+            FromSwarm::ConnectionClosed(closed) => closed.connection_id,
+            FromSwarm::ListenFailure(failure) => failure.connection_id,
+            FromSwarm::DialFailure(failure) => failure.connection_id,
+            _ => return,
+        };
+        self.strangers.remove(&gone);
     }
 
     fn on_connection_handler_event(
@@ -145,7 +200,8 @@ impl NetworkBehaviour for Crowd {
     }
 
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        Poll::Pending
+        // The swarm polls every behaviour again after each call into one.
+        self.told.pop_front().map_or(Poll::Pending, Poll::Ready)
     }
 }
 
@@ -153,38 +209,119 @@ impl NetworkBehaviour for Crowd {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_place_is_full_until_somebody_leaves_and_others_are_not() {
-        let mut crowd = Crowd::default();
-        let at = |text: &str| text.parse::<Multiaddr>().unwrap();
-        let open = |crowd: &mut Crowd, number: usize, peer: PeerId, from: &str| {
-            let (id, here) = (
-                ConnectionId::new_unchecked(number),
-                at("/ip4/192.0.2.1/tcp/1"),
-            );
-            crowd
-                .handle_established_inbound_connection(id, peer, &here, &at(from))
-                .is_ok()
-        };
-        let strangers = "/ip6/2001:db8::1/udp/1/quic-v1";
-        for number in 0..Crowd::PER_PLACE {
-            assert!(open(&mut crowd, number, PeerId::random(), strangers));
+    /// Strangers that come to a peer with few places.
+    struct Door {
+        crowd: Crowd,
+        now: Instant,
+        next: usize,
+    }
+
+    impl Door {
+        fn new() -> Self {
+            Self {
+                crowd: Crowd::new(Places {
+                    accepted: 4,
+                    dialled: 1,
+                }),
+                now: Instant::now(),
+                next: 0,
+            }
         }
-        let neighbour = "/ip6/2001:db8::ffff:1/udp/9/quic-v1";
-        assert!(!open(&mut crowd, 900, PeerId::random(), neighbour));
-        assert!(open(
-            &mut crowd,
-            901,
-            PeerId::random(),
-            "/ip6/2001:db8:1::1/udp/1/quic-v1"
-        ));
+
+        /// Whether a peer gets in.
+        fn enter(&mut self, peer: PeerId, side: Side, address: &str) -> bool {
+            let stranger = Stranger {
+                peer,
+                side,
+                subnet: subnet(&address.parse().unwrap()),
+                since: self.now,
+            };
+            self.next += 1;
+            let connection = ConnectionId::new_unchecked(self.next - 1);
+            self.crowd.enter(connection, stranger).is_ok()
+        }
+
+        /// Whether somebody gets in who dialled.
+        fn accepts(&mut self, address: &str) -> bool {
+            self.enter(PeerId::random(), Side::Listener, address)
+        }
+
+        /// The connections that have to go, in their order.
+        fn leaving(&mut self) -> Vec<usize> {
+            let told = self.crowd.told.drain(..);
+            let closed = told.filter_map(|told| match told {
+                ToSwarm::CloseConnection {
+                    connection: CloseConnection::One(connection),
+                    ..
+                } => Some(connection),
+                _ => None,
+            });
+            let number = |id| (0..self.next).find(|n| ConnectionId::new_unchecked(*n) == id);
+            closed.filter_map(number).collect()
+        }
+    }
+
+    #[test]
+    fn the_largest_subnet_makes_room() {
+        let mut door = Door::new();
+        // Of an attacker, and of somebody else who came first.
+        assert!(door.accepts("/ip4/203.0.113.1/tcp/1"));
+        for host in 1..=3 {
+            let address = format!("/ip6/2001:db8:7:{host}::1/udp/1/quic-v1");
+            assert!(door.accepts(&address));
+        }
+        assert!(door.leaving().is_empty());
+        assert!(door.accepts("/ip4/198.51.100.1/tcp/1"));
+        assert!(door.accepts("/ip4/198.51.101.1/tcp/1"));
+        assert_eq!(door.leaving(), [1, 2], "its oldest ones");
+        // All are one each now: the attacker's next one finds nobody who has more than it.
+        assert!(!door.accepts("/ip6/2001:db8:7:9::1/udp/1/quic-v1"));
+        assert!(!door.accepts("/ip4/198.51.102.1/tcp/1"));
+        assert!(door.leaving().is_empty());
+    }
+
+    #[test]
+    fn among_equals_the_oldest_makes_room_after_a_while() {
+        let mut door = Door::new();
+        for subnet in 0..4 {
+            assert!(door.accepts(&format!("/ip4/10.0.{subnet}.1/tcp/1")));
+            door.now += Duration::from_secs(1);
+        }
+        assert!(!door.accepts("/ip4/10.0.9.1/tcp/1"));
+        door.now += Crowd::STAY - Duration::from_secs(4);
+        assert!(door.accepts("/ip4/10.0.9.1/tcp/1"));
+        assert!(!door.accepts("/ip4/10.0.10.1/tcp/1"));
+        assert_eq!(door.leaving(), [0]);
+        // Whoever relays is a neighbourhood, too.
+        door.now += Crowd::STAY;
+        let relayed = format!("/p2p/{}", PeerId::random());
+        assert!(door.accepts(&relayed));
+        assert!(!door.accepts(&relayed));
+        assert!(door.accepts("/ip4/10.0.11.1/tcp/1"));
+        assert_eq!(door.leaving(), [1, 2]);
+    }
+
+    #[test]
+    fn whom_this_side_dials_takes_nobodys_place_and_members_need_none() {
+        let mut door = Door::new();
+        for subnet in 0..4 {
+            let address = format!("/ip4/10.0.{subnet}.1/tcp/1");
+            assert!(door.accepts(&address));
+            door.now += Crowd::STAY;
+            assert!(door.enter(PeerId::random(), Side::Dialer, &address));
+        }
+        assert_eq!(door.leaving(), [1, 3, 5]);
         let member = PeerId::random();
-        crowd.exempt([member].into());
-        assert!(open(&mut crowd, 902, member, neighbour));
-        assert_eq!(crowd.take_refused(), 1);
-        crowd.leave(ConnectionId::new_unchecked(7));
-        crowd.leave(ConnectionId::new_unchecked(7));
-        assert!(open(&mut crowd, 903, PeerId::random(), neighbour));
-        assert!(!open(&mut crowd, 904, PeerId::random(), neighbour));
+        door.crowd.exempt([member].into());
+        assert!(door.enter(member, Side::Listener, "/ip4/10.0.0.1/tcp/1"));
+        assert!(door.leaving().is_empty());
+        // Who leaves frees a place; who becomes a member, too.
+        let first = *door.crowd.strangers.keys().next().unwrap();
+        door.crowd.strangers.remove(&first);
+        assert!(door.accepts("/ip4/10.0.0.1/tcp/1"));
+        let peer = door.crowd.strangers.values().next().unwrap().peer;
+        door.crowd.exempt([peer].into());
+        assert!(door.accepts("/ip4/10.0.0.1/tcp/1"));
+        assert!(door.leaving().is_empty());
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::{
     behaviour::{BehaviourEvent, KAD},
     check::Checkable,
+    crowd::{Full, MadeRoom},
     meter::Metering,
     plane::AskError,
     request::{self, ControlAnswer, ControlRequest},
@@ -74,7 +75,9 @@ impl SwarmTask {
     }
 
     fn denied(&self, cause: ConnectionDenied) {
-        if cause.downcast::<connection_limits::Exceeded>().is_ok() {
+        let limit = cause.downcast::<connection_limits::Exceeded>().map(drop);
+        let limit = limit.or_else(|cause| cause.downcast::<Full>().map(drop));
+        if limit.is_ok() {
             self.metrics.saturated("connections");
         }
     }
@@ -92,6 +95,7 @@ impl SwarmTask {
                 self.identified(peer_id, &info);
             }
             BehaviourEvent::Kad(event) => self.kad_event(event),
+            BehaviourEvent::Crowd(MadeRoom) => self.metrics.saturated("places"),
             BehaviourEvent::AutonatClient(autonat::v2::client::Event {
                 tested_addr,
                 result,

@@ -69,7 +69,7 @@ impl Metrics {
             "control_saturated",
             "Work refused because a limit was reached, by limit: queues (check, requests), what one \
              peer may send (gossip_frames, gossip_messages, peer_requests), connections of strangers \
-             (connections, place), entries of one subnet in the table (table_places)",
+             (connections: refused, places: one made room for another), entries of one subnet in the table (table_places)",
             self.saturated.clone(),
         );
         registry.register(
@@ -105,13 +105,7 @@ impl Metrics {
     }
 
     pub(super) fn saturated(&self, what: &'static str) {
-        self.saturated_by(what, 1);
-    }
-
-    pub(super) fn saturated_by(&self, what: &'static str, count: u64) {
-        self.saturated
-            .get_or_create(&WhatLabel { what })
-            .inc_by(count);
+        self.saturated.get_or_create(&WhatLabel { what }).inc();
     }
 
     pub(super) fn peers(&self, what: &'static str, count: usize) {

@@ -13,6 +13,16 @@ pub enum Role {
     Client,
 }
 
+/// Connections with strangers: peers that are neither members of the committee nor bootstraps. Whom this
+/// side looks up in the table cannot take the place of who comes by itself, nor the other way round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// For those who dialled.
+    pub accepted: usize,
+    /// For those whom this side dialled.
+    pub dialled: usize,
+}
+
 /// Settings of a control plane.
 #[derive(Clone, Debug)]
 pub struct ControlSettings {
@@ -24,8 +34,8 @@ pub struct ControlSettings {
     pub external: Vec<Multiaddr>,
     /// Whether private and loopback addresses are taken from others: only in a network of its own.
     pub local_network: bool,
-    /// Most connections with peers outside the committee.
-    pub connections: u32,
+    /// How many strangers may be connected.
+    pub strangers: Places,
     /// Whether to take part in the distributed hash table. Without it, records come from those who are
     /// asked, and by gossip.
     pub table: bool,
@@ -42,7 +52,10 @@ impl ControlSettings {
             listen,
             external: Vec::new(),
             local_network: false,
-            connections: 256,
+            strangers: Places {
+                accepted: 192,
+                dialled: 64,
+            },
             table: true,
             door: DoorSettings::default(),
         }
@@ -56,7 +69,10 @@ impl ControlSettings {
             listen: Vec::new(),
             external: Vec::new(),
             local_network: false,
-            connections: 64,
+            strangers: Places {
+                accepted: 8,
+                dialled: 56,
+            },
             table: true,
             door: DoorSettings::default(),
         }

@@ -336,8 +336,6 @@ impl SwarmTask {
         let connected = self.connected.borrow().clone();
         let behaviour = self.swarm.behaviour_mut();
         behaviour.gossip.tidy(now);
-        let crowded = behaviour.crowd.take_refused();
-        self.metrics.saturated_by("place", crowded);
         for peer in &connected {
             let score = self.swarm.behaviour().gossip.peer_score(peer);
             if score.is_some_and(|score| score < SHUT_OUT) {

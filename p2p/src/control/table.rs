@@ -1,10 +1,10 @@
 //! How many peers of one subnet the table of the distributed hash table holds: addresses cost more than
 //! keys, so this is what filling it costs. Committee members are exempt.
 
-use libp2p::{Multiaddr, kad, multiaddr::Protocol};
+use libp2p::{Multiaddr, kad};
 
-use super::store::NodeRecordStore;
-use crate::identity::PeerId;
+use super::{crowd::subnet, store::NodeRecordStore};
+use crate::{guard::site::Subnet, identity::PeerId};
 
 /// Peers of one subnet in one bucket.
 const PER_BUCKET: usize = 2;
@@ -17,7 +17,7 @@ pub(super) fn has_room(
     peer: &PeerId,
     addresses: &[Multiaddr],
 ) -> bool {
-    let subnets: Vec<_> = addresses.iter().filter_map(Subnet::of).collect();
+    let subnets: Vec<_> = addresses.iter().filter_map(subnet).collect();
     let bucket = kad.kbucket(*peer).map(|bucket| bucket.range());
     let mut neighbours = Vec::new();
     for other in kad.kbuckets() {
@@ -25,7 +25,7 @@ pub(super) fn has_room(
             .as_ref()
             .is_some_and(|range| range.0 == other.range().0);
         for entry in other.iter() {
-            let theirs = entry.node.value.iter().filter_map(Subnet::of);
+            let theirs = entry.node.value.iter().filter_map(subnet);
             neighbours.push((same, theirs.collect()));
         }
     }
@@ -47,30 +47,13 @@ fn fits(subnets: &[Subnet], neighbours: &[(bool, Vec<Subnet>)]) -> bool {
     })
 }
 
-/// The first 24 bits of an IPv4 address, the first 48 of an IPv6 address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Subnet {
-    V4(u32),
-    V6(u128),
-}
-
-impl Subnet {
-    fn of(address: &Multiaddr) -> Option<Self> {
-        match address.iter().next()? {
-            Protocol::Ip4(ip) => Some(Self::V4(u32::from(ip) >> 8)),
-            Protocol::Ip6(ip) => Some(Self::V6(u128::from(ip) >> 80)),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_subnet_has_two_places_in_a_bucket_and_ten_in_all() {
-        let subnet = |text: &str| Subnet::of(&text.parse().unwrap()).unwrap();
+        let subnet = |text: &str| subnet(&text.parse().unwrap()).unwrap();
         let (here, there) = (
             subnet("/ip4/192.0.2.1/tcp/1"),
             subnet("/ip4/192.0.3.1/tcp/1"),

@@ -16,7 +16,7 @@ pub(crate) mod door;
 pub(crate) mod guest;
 mod quota;
 mod rooms;
-mod site;
+pub(crate) mod site;
 mod watch;
 
 use std::{
