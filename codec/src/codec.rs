@@ -10,12 +10,14 @@ use crate::{
     code::{self, Codes},
     pool::Pool,
     segment::Scratch,
+    stream::StreamMemory,
 };
 
 /// Encodes, decodes, recovers and verifies.
 ///
-/// Cheap to clone; clones share threads, prepared codes and working memory. It serves blobs of every
-/// shard count. Calls block until they are done: asynchronous callers use a blocking task.
+/// Cheap to clone; clones share threads, prepared codes and working memory, which stays as large as it
+/// ever was. It serves blobs of every shard count. Calls block until they are done: asynchronous callers
+/// use a blocking task.
 #[derive(Clone)]
 pub struct Codec(Arc<Context>);
 
@@ -24,6 +26,7 @@ struct Context {
     tier: Tier,
     codes: Mutex<BTreeMap<ShardCount, Arc<Codes>>>,
     scratch: Pool<Scratch>,
+    streams: StreamMemory,
 }
 
 /// Why a codec cannot be made.
@@ -65,6 +68,7 @@ impl Codec {
             tier,
             codes: Mutex::default(),
             scratch: Pool::default(),
+            streams: StreamMemory::default(),
         }))
     }
 
@@ -96,6 +100,10 @@ impl Codec {
 
     pub(crate) fn scratch(&self) -> &Pool<Scratch> {
         &self.0.scratch
+    }
+
+    pub(crate) fn streams(&self) -> &StreamMemory {
+        &self.0.streams
     }
 }
 

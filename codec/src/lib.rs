@@ -48,7 +48,7 @@ pub use range::{RangeError, RangePlan, RowRange, SegmentRange, WrongRowError};
 pub use recover::{HelperSymbols, RecoverError};
 pub use segment::{DecodeBuffers, DecodeError, EncodedSegment, SegmentBuffers, SourceLengthError};
 pub use sliver::{ExtendedSliver, SliverError, VerifiedSliver};
-pub use stream::{DecodeStreamError, Decoder, EncodeError, Encoder, ReadySegment};
+pub use stream::{DecodeStreamError, Decoder, EncodeError, Encoder, ReadySegment, SegmentBytes};
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::kernel::pages::zeroed;
+
 /// A stack of idle items; there are at most as many as were in use at once.
 pub(crate) struct Pool<T>(Mutex<Vec<T>>);
 
@@ -12,15 +14,22 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T> Pool<T> {
+    /// An idle item, if there is one.
+    pub(crate) fn take(&self) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// Keeps an item for the next one who needs it.
+    pub(crate) fn give(&self, item: T) {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push(item);
+    }
+
     /// Runs `work` with an idle item, or a new one.
     pub(crate) fn with<R>(&self, new: impl FnOnce() -> T, work: impl FnOnce(&mut T) -> R) -> R {
-        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut item = idle.unwrap_or_else(new);
+        let mut item = self.take().unwrap_or_else(new);
         let result = work(&mut item);
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(item);
+        self.give(item);
         result
     }
 }
@@ -46,7 +55,9 @@ impl Buffer {
     /// The first `len` bytes of the buffer, which grows when it is too short. They are what they were,
     /// or all zero.
     pub(crate) fn sized(&mut self, len: usize) -> &mut [u8] {
-        sized(&mut self.0, len + LINE);
+        if self.0.len() < len + LINE {
+            self.0 = zeroed(len + LINE);
+        }
         let start = self.start();
         &mut self.0[start..start + len]
     }

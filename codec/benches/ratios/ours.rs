@@ -1,5 +1,4 @@
-//! What the codec does for each row, with its memory reused; and for the rows of streams, which start
-//! with none.
+//! What the codec does for each row, with its memory reused.
 
 use std::{
     fs::File,
@@ -167,6 +166,9 @@ pub(crate) struct Stream {
     commitment: BlobCommitment,
     /// The last k1 primary slivers of each segment, with its metadata.
     segments: Vec<(SegmentMetadata, Vec<VerifiedSliver>)>,
+    /// What the calls without a stream use.
+    encoded: SegmentBuffers,
+    decoded: DecodeBuffers,
 }
 
 /// Removed when dropped.
@@ -204,10 +206,12 @@ impl Stream {
             output,
             commitment,
             segments,
+            encoded: buffers,
+            decoded: DecodeBuffers::default(),
         }
     }
 
-    pub(crate) fn encode_file(&self) {
+    pub(crate) fn encode_file(&mut self) {
         let input = || File::open(self.input.path()).unwrap();
         let commitment = self.codec.commit(self.commitment.layout(), input());
         let mut encoder = self.codec.encoder(commitment.unwrap(), input());
@@ -217,29 +221,32 @@ impl Stream {
     }
 
     /// The same calls for each segment without the stream.
-    pub(crate) fn encode_memory(&self) {
-        let mut buffers = SegmentBuffers::default();
+    pub(crate) fn encode_memory(&mut self) {
         for (metadata, _) in &self.segments {
             let (segment, root) = (metadata.layout(), metadata.root());
             let source = &self.blob[range(segment)];
-            let got = self.codec.commit_segment(segment, source, &mut buffers);
+            let buffers = &mut self.encoded;
+            let got = self.codec.commit_segment(segment, source, buffers);
             assert_eq!(got.as_ref(), Ok(root));
         }
-        let mut buffers = SegmentBuffers::default();
         for (metadata, _) in &self.segments {
             let source = &self.blob[range(metadata.layout())];
+            let buffers = std::mem::take(&mut self.encoded);
             let encoded = self
                 .codec
                 .encode_segment(metadata.layout(), source, buffers)
                 .unwrap();
             self.commitment.metadata(&encoded).unwrap();
-            buffers = encoded.into_parts().1;
+            self.encoded = encoded.into_parts().1;
         }
     }
 
-    pub(crate) fn decode_file(&self) {
+    pub(crate) fn decode_file(&mut self) {
         let (id, layout) = (*self.commitment.id(), *self.commitment.layout());
-        let output = File::create(self.output.path()).unwrap();
+        // Its pages, too, were used before.
+        let mut output = File::options();
+        let output = output.create(true).write(true).truncate(false);
+        let output = output.open(self.output.path()).unwrap();
         let mut decoder = self.codec.decoder(id, layout, output);
         for (metadata, slivers) in &self.segments {
             decoder.push(metadata, slivers).unwrap();
@@ -248,12 +255,11 @@ impl Stream {
     }
 
     /// The same calls for each segment without the stream.
-    pub(crate) fn decode_memory(&self) {
-        let mut buffers = DecodeBuffers::default();
+    pub(crate) fn decode_memory(&mut self) {
         for (metadata, slivers) in &self.segments {
             let bytes = self
                 .codec
-                .decode_segment(metadata, slivers, &mut buffers)
+                .decode_segment(metadata, slivers, &mut self.decoded)
                 .unwrap();
             std::hint::black_box(bytes);
         }

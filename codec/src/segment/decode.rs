@@ -54,7 +54,7 @@ pub enum DecodeError {
 pub struct DecodeBuffers {
     /// The segment that was decoded last.
     pub(crate) matrix: Buffer,
-    encode: SegmentBuffers,
+    pub(crate) encode: SegmentBuffers,
 }
 
 impl Codec {

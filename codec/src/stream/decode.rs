@@ -68,15 +68,19 @@ impl Codec {
         layout: BlobLayout,
         output: W,
     ) -> Decoder<W> {
+        let memory = self.streams();
         Decoder {
             codec: self.clone(),
             blob,
             layout,
             output,
             next: 0,
-            buffers: DecodeBuffers::default(),
+            buffers: DecodeBuffers {
+                matrix: memory.plain.take().unwrap_or_default(),
+                encode: memory.encoded.take().unwrap_or_default(),
+            },
             decoded: None,
-            held: Buffer::default(),
+            held: memory.plain.take().unwrap_or_default(),
         }
     }
 }
@@ -125,6 +129,10 @@ impl<W: Write + Send> Decoder<W> {
         if let Some(last) = self.decoded.take() {
             write(&last, &self.held, &mut self.output)?;
         }
+        let memory = self.codec.streams();
+        memory.plain.give(self.held);
+        memory.plain.give(self.buffers.matrix);
+        memory.encoded.give(self.buffers.encode);
         let (expected, written) = (self.layout.segment_count(), self.next);
         if written == expected {
             Ok(self.output)

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::{
     BlobCommitment, BlobLayout, Codec, EncodedSegment, InputChanged, SegmentBuffers, SegmentLayout,
-    SegmentMetadata, SegmentRoot,
+    SegmentMetadata, SegmentRoot, pool::Buffer,
 };
 
 /// Memory that segments being encoded at once may take, in bytes; one segment may always take what
@@ -45,19 +45,21 @@ impl Codec {
         input: R,
     ) -> Result<BlobCommitment, EncodeError> {
         let mut segments = Segments::new(self, *layout, input);
-        let mut idle: Vec<SegmentBuffers> = Vec::new();
         let mut roots: Vec<SegmentRoot> = Vec::new();
-        while let Some(batch) = segments.next_batch(|batch| {
-            idle.resize_with(idle.len().max(batch.len()), SegmentBuffers::default);
-            let jobs = batch.par_iter().zip(&mut idle);
-            jobs.map(|((layout, bytes), buffers)| {
-                self.commit_segment(layout, bytes, buffers)
-                    .expect("the segment was read in full")
-            })
-            .collect::<Vec<_>>()
+        let memory = self.streams();
+        while let Some((batch, committed)) = segments.next_batch(|batch| {
+            let jobs = batch.par_iter().map(|(layout, bytes)| {
+                memory.encoded.with(SegmentBuffers::default, |buffers| {
+                    self.commit_segment(layout, bytes.as_ref(), buffers)
+                        .expect("the segment was read in full")
+                })
+            });
+            jobs.collect::<Vec<_>>()
         })? {
-            roots.extend(batch.1);
-            segments.recycle(batch.0.into_iter().map(|(_, bytes)| bytes));
+            roots.extend(committed);
+            for (_, bytes) in batch {
+                memory.plain.give(bytes.memory);
+            }
         }
         Ok(BlobCommitment::new(*layout, &roots).expect("every segment has its root"))
     }
@@ -69,7 +71,6 @@ impl Codec {
             commitment,
             segments,
             ready: VecDeque::new(),
-            idle: Vec::new(),
         }
     }
 }
@@ -79,8 +80,7 @@ impl Codec {
 pub struct Encoder<R> {
     commitment: BlobCommitment,
     segments: Segments<R>,
-    ready: VecDeque<EncodedSegment<Vec<u8>>>,
-    idle: Vec<SegmentBuffers>,
+    ready: VecDeque<EncodedSegment<SegmentBytes>>,
 }
 
 /// A segment of a blob, ready to be stored.
@@ -89,7 +89,20 @@ pub struct ReadySegment {
     /// Its hashes with the path to the blob id.
     pub metadata: SegmentMetadata,
     /// Its slivers.
-    pub encoded: EncodedSegment<Vec<u8>>,
+    pub encoded: EncodedSegment<SegmentBytes>,
+}
+
+/// The bytes of a segment, in memory that is used again.
+#[derive(Debug)]
+pub struct SegmentBytes {
+    memory: Buffer,
+    len: usize,
+}
+
+impl AsRef<[u8]> for SegmentBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.memory.bytes()[..self.len]
+    }
 }
 
 impl<R: Read + Send> Encoder<R> {
@@ -107,27 +120,25 @@ impl<R: Read + Send> Encoder<R> {
         Ok(Some(ReadySegment { metadata, encoded }))
     }
 
-    /// Takes back the memory of a segment.
-    pub fn recycle(&mut self, encoded: EncodedSegment<Vec<u8>>) {
+    /// Takes back the memory of a segment, for the next one.
+    pub fn recycle(&mut self, encoded: EncodedSegment<SegmentBytes>) {
         let (bytes, buffers) = encoded.into_parts();
-        self.segments.recycle([bytes]);
-        self.idle.push(buffers);
+        let memory = self.segments.codec.streams();
+        memory.plain.give(bytes.memory);
+        memory.encoded.give(buffers);
     }
 
     fn encode_batch(&mut self) -> Result<(), EncodeError> {
-        let (codec, idle) = (self.segments.codec.clone(), &mut self.idle);
+        let codec = self.segments.codec.clone();
         let batch = self.segments.next_batch(|batch| {
-            let buffers = batch
-                .iter()
-                .map(|_| idle.pop().unwrap_or_default())
-                .collect::<Vec<_>>();
-            let jobs = std::mem::take(batch).into_par_iter().zip(buffers);
-            jobs.map(|((layout, bytes), buffers)| {
+            let jobs = std::mem::take(batch).into_par_iter();
+            let jobs = jobs.map(|(layout, bytes)| {
+                let buffers = codec.streams().encoded.take().unwrap_or_default();
                 codec
                     .encode_segment(&layout, bytes, buffers)
                     .expect("the segment was read in full")
-            })
-            .collect::<Vec<_>>()
+            });
+            jobs.collect::<Vec<_>>()
         })?;
         self.ready
             .extend(batch.into_iter().flat_map(|(_, encoded)| encoded));
@@ -136,7 +147,7 @@ impl<R: Read + Send> Encoder<R> {
 }
 
 /// A segment that was read, with its layout.
-type Loaded = (SegmentLayout, Vec<u8>);
+type Loaded = (SegmentLayout, SegmentBytes);
 
 /// Reads a blob in batches of segments, one batch ahead of the work on them.
 #[derive(Debug)]
@@ -149,7 +160,6 @@ struct Segments<R> {
     next: u32,
     /// What was read ahead, or why it was not.
     ahead: Result<Vec<Loaded>, EncodeError>,
-    idle: Vec<Vec<u8>>,
 }
 
 impl<R: Read + Send> Segments<R> {
@@ -169,7 +179,6 @@ impl<R: Read + Send> Segments<R> {
             batch,
             next: 0,
             ahead: Ok(Vec::new()),
-            idle: Vec::new(),
         }
     }
 
@@ -198,13 +207,11 @@ impl<R: Read + Send> Segments<R> {
         Ok(Some((batch, worked)))
     }
 
-    fn recycle(&mut self, buffers: impl IntoIterator<Item = Vec<u8>>) {
-        self.idle.extend(buffers);
-    }
-
     fn read_batch(&mut self) -> Result<Vec<Loaded>, EncodeError> {
-        let mut batch = Vec::with_capacity(self.batch);
-        while batch.len() < self.batch && self.next < self.layout.segment_count() {
+        // Nothing is worked on while the first one is read.
+        let most = if self.next == 0 { 1 } else { self.batch };
+        let mut batch = Vec::with_capacity(most);
+        while batch.len() < most && self.next < self.layout.segment_count() {
             let segment = self
                 .layout
                 .segment(crate::SegmentIndex(self.next))
@@ -218,15 +225,11 @@ impl<R: Read + Send> Segments<R> {
         Ok(batch)
     }
 
-    fn read_segment(&mut self, segment: &SegmentLayout) -> Result<Vec<u8>, EncodeError> {
-        let mut bytes = self.idle.pop().unwrap_or_default();
-        if bytes.capacity() < segment.length() {
-            // A new zeroed allocation is not touched until it is read into; growing would fill it.
-            bytes = vec![0; segment.length()];
-        }
-        bytes.resize(segment.length(), 0);
+    fn read_segment(&mut self, segment: &SegmentLayout) -> Result<SegmentBytes, EncodeError> {
+        let mut memory = self.codec.streams().plain.take().unwrap_or_default();
+        let len = segment.length();
         self.input
-            .read_exact(&mut bytes)
+            .read_exact(memory.sized(len))
             .map_err(|source| match source.kind() {
                 std::io::ErrorKind::UnexpectedEof => EncodeError::Length {
                     length: self.layout.length(),
@@ -236,7 +239,7 @@ impl<R: Read + Send> Segments<R> {
                     source,
                 },
             })?;
-        Ok(bytes)
+        Ok(SegmentBytes { memory, len })
     }
 
     fn expect_end(&mut self, last: &SegmentLayout) -> Result<(), EncodeError> {
