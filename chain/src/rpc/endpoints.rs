@@ -122,6 +122,7 @@ struct Endpoint {
 #[derive(Default)]
 struct Health {
     failures: u32,
+    failed_at: Option<Instant>,
     rests_until: Option<Instant>,
 }
 
@@ -197,6 +198,7 @@ impl Endpoints {
         let mut attempts = Vec::new();
         for index in self.order() {
             let endpoint = &self.list[index];
+            let asked = Instant::now();
             match self.once(endpoint, &ask).await {
                 Ok(answer) => {
                     endpoint.recovered();
@@ -206,7 +208,7 @@ impl Endpoints {
                 Err(Fault::Final(error)) => return Err(error),
                 Err(Fault::Unavailable(reason) | Fault::Corrupt(reason)) => {
                     tracing::debug!(url = endpoint.url, what, reason, "chain endpoint failed");
-                    endpoint.failed();
+                    endpoint.failed(asked);
                     attempts.push(Attempt {
                         url: endpoint.url.clone(),
                         reason,
@@ -225,10 +227,11 @@ impl Endpoints {
     {
         let index = *self.order().get(1)?;
         let endpoint = &self.list[index];
+        let asked = Instant::now();
         match self.once(endpoint, &ask).await {
             Ok(answer) => Some(answer),
             Err(_) => {
-                endpoint.failed();
+                endpoint.failed(asked);
                 None
             }
         }
@@ -307,17 +310,19 @@ impl Endpoint {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn failed(&self) {
+    /// A question failed that was asked then. Those asked before another one failed are one failure with
+    /// it.
+    fn failed(&self, asked: Instant) {
         let mut health = self.health();
         let now = Instant::now();
-        if health.rests_until.is_some_and(|until| now < until) {
-            // It was asked together with the question that failed first, or because all rest.
+        if health.failed_at.is_some_and(|at| asked <= at) {
             return;
         }
         let rest = REST
             .saturating_mul(1 << health.failures.min(16))
             .min(MAX_REST);
         health.failures = health.failures.saturating_add(1);
+        health.failed_at = Some(now);
         health.rests_until = Some(now + rest);
     }
 
