@@ -15,8 +15,8 @@ use crate::{
 
 /// Encodes, decodes, recovers and verifies.
 ///
-/// Cheap to clone; clones share threads, prepared codes and working memory, which stays as large as it
-/// ever was. It serves blobs of every shard count. Calls block until they are done: asynchronous callers
+/// Cheap to clone; clones share threads, prepared codes and working memory, which stays: as many buffers
+/// as were in use at once, each as large as it ever had to be. It serves blobs of every shard count. Calls block until they are done: asynchronous callers
 /// use a blocking task.
 #[derive(Clone)]
 pub struct Codec(Arc<Context>);

@@ -2,7 +2,7 @@
 //! where the system has them for whoever asks, spare most look-ups of addresses and most of the work of
 //! the first touch.
 
-/// New memory, all zero and not touched yet.
+/// New memory, all zero.
 pub(crate) fn zeroed(len: usize) -> Vec<u8> {
     let mut memory = vec![0; len];
     #[cfg(target_os = "linux")]

@@ -17,6 +17,8 @@ pub struct Decoder<W> {
     output: W,
     /// The next segment to decode.
     next: u32,
+    /// Segments written.
+    written: u32,
     buffers: DecodeBuffers,
     /// The segment before it, which is decoded and not written yet.
     decoded: Option<SegmentLayout>,
@@ -75,6 +77,7 @@ impl Codec {
             layout,
             output,
             next: 0,
+            written: 0,
             buffers: DecodeBuffers {
                 matrix: memory.plain.take().unwrap_or_default(),
                 encode: memory.encoded.take().unwrap_or_default(),
@@ -114,9 +117,9 @@ impl<W: Write + Send> Decoder<W> {
         let mut decode = || codec.decode_segment(metadata, slivers, buffers).map(drop);
         let (written, decoded) = match self.decoded.take() {
             Some(waiting) => super::beside(|| write(&waiting, held, output), decode),
-            None => (Ok(()), decode()),
+            None => (Ok(0), decode()),
         };
-        written?;
+        self.written += written?;
         decoded?;
         self.decoded = Some(*metadata.layout());
         std::mem::swap(&mut self.held, &mut self.buffers.matrix);
@@ -127,13 +130,13 @@ impl<W: Write + Send> Decoder<W> {
     /// The output, if every segment was written to it.
     pub fn finish(mut self) -> Result<W, DecodeStreamError> {
         if let Some(last) = self.decoded.take() {
-            write(&last, &self.held, &mut self.output)?;
+            self.written += write(&last, &self.held, &mut self.output)?;
         }
         let memory = self.codec.streams();
         memory.plain.give(self.held);
         memory.plain.give(self.buffers.matrix);
         memory.encoded.give(self.buffers.encode);
-        let (expected, written) = (self.layout.segment_count(), self.next);
+        let (expected, written) = (self.layout.segment_count(), self.written);
         if written == expected {
             Ok(self.output)
         } else {
@@ -142,13 +145,15 @@ impl<W: Write + Send> Decoder<W> {
     }
 }
 
+/// Writes one segment, and says so.
 fn write<W: Write>(
     layout: &SegmentLayout,
     held: &Buffer,
     output: &mut W,
-) -> Result<(), DecodeStreamError> {
+) -> Result<u32, DecodeStreamError> {
     let segment = layout.index();
     output
         .write_all(&held.bytes()[..layout.length()])
-        .map_err(|source| DecodeStreamError::Write { segment, source })
+        .map_err(|source| DecodeStreamError::Write { segment, source })?;
+    Ok(1)
 }
