@@ -308,7 +308,12 @@ async fn who_was_there_first_makes_room_for_others() {
     let last = identity(4).peer_id();
     let mut connected = node.plane.connected();
     let are_full = |peers: &Vec<PeerId>| peers.len() == 2 && peers.contains(&last);
-    connected.wait_for(are_full).await.unwrap();
+    let turns = connected.wait_for(are_full);
+    let turns = tokio::time::timeout(Duration::from_secs(60), turns).await;
+    assert!(
+        turns.is_ok_and(|open| open.is_ok()),
+        "the last one never got in"
+    );
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! with many keys takes every place there is. Members of the committee and bootstraps are exempt.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     convert::Infallible,
     fmt,
@@ -32,16 +33,18 @@ use crate::{
 pub(super) struct Crowd {
     places: Places,
     exempt: HashSet<PeerId>,
-    /// By age.
-    strangers: BTreeMap<ConnectionId, Stranger>,
+    /// Every connection, those of the exempt too: they may become strangers.
+    connections: BTreeMap<ConnectionId, Guest>,
+    /// Those that have to go and are not closed yet, which is up to the peer.
+    leaving: HashSet<ConnectionId>,
     told: VecDeque<ToSwarm<MadeRoom, Infallible>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Stranger {
+struct Guest {
     peer: PeerId,
     side: Side,
-    /// None if somebody else relays.
+    /// None of a name, and where somebody else relays: each of those is a neighbourhood of its own.
     subnet: Option<Subnet>,
     since: Instant,
 }
@@ -75,30 +78,31 @@ pub(super) fn subnet(address: &Multiaddr) -> Option<Subnet> {
 impl Crowd {
     /// For so long nobody takes the place of a stranger whose subnet has no more than its own.
     const STAY: Duration = Duration::from_secs(10);
+    /// Connections that have to go at once: who reads nothing takes long to leave.
+    const LEAVING: usize = 64;
 
     pub(super) fn new(places: Places) -> Self {
         Self {
             places,
             exempt: HashSet::new(),
-            strangers: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            leaving: HashSet::new(),
             told: VecDeque::new(),
         }
     }
 
     /// These peers are no strangers.
     pub(super) fn exempt(&mut self, peers: HashSet<PeerId>) {
-        self.strangers
-            .retain(|_, stranger| !peers.contains(&stranger.peer));
         self.exempt = peers;
     }
 
-    fn enter(&mut self, connection: ConnectionId, stranger: Stranger) -> Result<(), Full> {
-        if self.exempt.contains(&stranger.peer) {
-            return Ok(());
-        }
-        if let Some((leaving, peer_id)) = self.make_room(&stranger)? {
-            self.strangers.remove(&leaving);
-            let connection = CloseConnection::One(leaving);
+    fn enter(&mut self, connection: ConnectionId, guest: Guest) -> Result<(), Full> {
+        if !self.exempt.contains(&guest.peer)
+            && let Some((oldest, peer_id)) = self.make_room(&guest)?
+        {
+            self.connections.remove(&oldest);
+            self.leaving.insert(oldest);
+            let connection = CloseConnection::One(oldest);
             self.told.extend([
                 ToSwarm::CloseConnection {
                     peer_id,
@@ -107,31 +111,43 @@ impl Crowd {
                 ToSwarm::GenerateEvent(MadeRoom),
             ]);
         }
-        self.strangers.insert(connection, stranger);
+        self.connections.insert(connection, guest);
         Ok(())
     }
 
+    fn leave(&mut self, connection: ConnectionId) {
+        self.connections.remove(&connection);
+        self.leaving.remove(&connection);
+    }
+
     /// Who has to go for a stranger, if anybody: the oldest one of the subnet that has most.
-    fn make_room(&self, new: &Stranger) -> Result<Option<(ConnectionId, PeerId)>, Full> {
+    fn make_room(&self, new: &Guest) -> Result<Option<(ConnectionId, PeerId)>, Full> {
         let places = match new.side {
             Side::Listener => self.places.accepted,
             Side::Dialer => self.places.dialled,
         };
-        let others = || self.strangers.iter().filter(|(_, s)| s.side == new.side);
-        if others().count() < places {
+        let others = self
+            .connections
+            .iter()
+            .filter(|(_, other)| other.side == new.side && !self.exempt.contains(&other.peer));
+        let others: Vec<_> = others.collect();
+        if others.len() < places {
             return Ok(None);
         }
-        let mut sizes: HashMap<_, usize> = HashMap::from([(new.subnet, 1)]);
-        for (_, other) in others() {
-            *sizes.entry(other.subnet).or_default() += 1;
+        let mut sizes: HashMap<Subnet, usize> = HashMap::new();
+        let all = others.iter().map(|(_, other)| *other).chain([new]);
+        for subnet in all.filter_map(|guest| guest.subnet) {
+            *sizes.entry(subnet).or_default() += 1;
         }
-        let size = |stranger: &Stranger| sizes[&stranger.subnet];
-        let most = others().map(|(_, other)| size(other)).max();
-        let oldest = others().find(|(_, other)| Some(size(other)) == most);
-        let (oldest, other) = oldest.ok_or(Full)?;
+        let size = |guest: &Guest| guest.subnet.map_or(1, |subnet| sizes[&subnet]);
+        let oldest = others
+            .iter()
+            .min_by_key(|(_, other)| (Reverse(size(other)), other.since));
+        let (connection, other) = oldest.ok_or(Full)?;
         let stayed = new.since.duration_since(other.since) >= Self::STAY;
-        if stayed || size(other) > size(new) {
-            Ok(Some((*oldest, other.peer)))
+        let has_to_go = stayed || size(other) > size(new);
+        if has_to_go && self.leaving.len() < Self::LEAVING {
+            Ok(Some((**connection, other.peer)))
         } else {
             Err(Full)
         }
@@ -149,13 +165,13 @@ impl NetworkBehaviour for Crowd {
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        let stranger = Stranger {
+        let guest = Guest {
             peer,
             side: Side::Listener,
             subnet: subnet(remote),
             since: Instant::now(),
         };
-        self.enter(connection, stranger)
+        self.enter(connection, guest)
             .map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
     }
@@ -168,13 +184,13 @@ impl NetworkBehaviour for Crowd {
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        let stranger = Stranger {
+        let guest = Guest {
             peer,
             side: Side::Dialer,
             subnet: subnet(address),
             since: Instant::now(),
         };
-        self.enter(connection, stranger)
+        self.enter(connection, guest)
             .map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
     }
@@ -187,7 +203,7 @@ impl NetworkBehaviour for Crowd {
             FromSwarm::DialFailure(failure) => failure.connection_id,
             _ => return,
         };
-        self.strangers.remove(&gone);
+        self.leave(gone);
     }
 
     fn on_connection_handler_event(
@@ -230,7 +246,7 @@ mod tests {
 
         /// Whether a peer gets in.
         fn enter(&mut self, peer: PeerId, side: Side, address: &str) -> bool {
-            let stranger = Stranger {
+            let guest = Guest {
                 peer,
                 side,
                 subnet: subnet(&address.parse().unwrap()),
@@ -238,7 +254,7 @@ mod tests {
             };
             self.next += 1;
             let connection = ConnectionId::new_unchecked(self.next - 1);
-            self.crowd.enter(connection, stranger).is_ok()
+            self.crowd.enter(connection, guest).is_ok()
         }
 
         /// Whether somebody gets in who dialled.
@@ -292,13 +308,13 @@ mod tests {
         assert!(door.accepts("/ip4/10.0.9.1/tcp/1"));
         assert!(!door.accepts("/ip4/10.0.10.1/tcp/1"));
         assert_eq!(door.leaving(), [0]);
-        // Whoever relays is a neighbourhood, too.
+        // Who comes through others is nobody's neighbour.
         door.now += Crowd::STAY;
         let relayed = format!("/p2p/{}", PeerId::random());
         assert!(door.accepts(&relayed));
-        assert!(!door.accepts(&relayed));
+        assert!(door.accepts(&relayed));
         assert!(door.accepts("/ip4/10.0.11.1/tcp/1"));
-        assert_eq!(door.leaving(), [1, 2]);
+        assert_eq!(door.leaving(), [1, 2, 3]);
     }
 
     #[test]
@@ -315,13 +331,41 @@ mod tests {
         door.crowd.exempt([member].into());
         assert!(door.enter(member, Side::Listener, "/ip4/10.0.0.1/tcp/1"));
         assert!(door.leaving().is_empty());
-        // Who leaves frees a place; who becomes a member, too.
-        let first = *door.crowd.strangers.keys().next().unwrap();
-        door.crowd.strangers.remove(&first);
+        // Who leaves frees a place; who becomes a member, too, until it is none any more.
+        door.crowd.leave(ConnectionId::new_unchecked(0));
         assert!(door.accepts("/ip4/10.0.0.1/tcp/1"));
-        let peer = door.crowd.strangers.values().next().unwrap().peer;
-        door.crowd.exempt([peer].into());
+        let peer = door.crowd.connections[&ConnectionId::new_unchecked(2)].peer;
+        door.crowd.exempt([peer, member].into());
         assert!(door.accepts("/ip4/10.0.0.1/tcp/1"));
         assert!(door.leaving().is_empty());
+        door.crowd.exempt(HashSet::new());
+        assert!(door.accepts("/ip4/10.0.20.1/tcp/1"));
+        assert_eq!(door.leaving().len(), 1);
+    }
+
+    #[test]
+    fn who_shook_hands_for_long_is_not_older_for_that() {
+        let mut door = Door::new();
+        for number in (0..4).rev() {
+            door.next = number;
+            assert!(door.accepts(&format!("/ip4/10.0.{number}.1/tcp/1")));
+            door.now += Crowd::STAY / 4;
+        }
+        door.next = 4;
+        assert!(door.accepts("/ip4/10.0.9.1/tcp/1"));
+        assert_eq!(door.leaving(), [3], "it was let in first");
+    }
+
+    #[test]
+    fn nobody_makes_room_while_too_many_do_not_leave() {
+        let mut door = Door::new();
+        for _ in 0..4 + Crowd::LEAVING {
+            door.now += Crowd::STAY;
+            assert!(door.accepts("/ip4/10.0.0.1/tcp/1"));
+        }
+        door.now += Crowd::STAY;
+        assert!(!door.accepts("/ip4/10.0.1.1/tcp/1"));
+        door.crowd.leave(ConnectionId::new_unchecked(0));
+        assert!(door.accepts("/ip4/10.0.1.1/tcp/1"));
     }
 }

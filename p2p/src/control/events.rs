@@ -7,7 +7,7 @@ use libp2p::{
     Multiaddr, autonat, connection_limits, gossipsub, identify, kad,
     multiaddr::Protocol,
     request_response,
-    swarm::{ConnectionDenied, ListenError, SwarmEvent},
+    swarm::{ConnectionDenied, DialError, ListenError, SwarmEvent},
 };
 use tokio::time::Instant;
 
@@ -65,6 +65,9 @@ impl SwarmTask {
             } => {
                 tracing::debug!(%peer, %error, "dial failed");
                 self.tried(&peer);
+                if let DialError::Denied { cause } = error {
+                    self.denied(cause);
+                }
             }
             SwarmEvent::IncomingConnectionError {
                 error: ListenError::Denied { cause },
