@@ -13,6 +13,11 @@ pub(crate) fn zeroed(len: usize) -> Vec<u8> {
 #[cfg(target_os = "linux")]
 fn ask_for_large(memory: &mut [u8]) {
     const LARGE: usize = 2 << 20;
+    /// What is smaller would be rounded up by much.
+    const WORTH_IT: usize = 8 * LARGE;
+    if memory.len() < WORTH_IT {
+        return;
+    }
     let start = memory.as_ptr().align_offset(LARGE);
     let len = memory.len().saturating_sub(start) / LARGE * LARGE;
     if len > 0 {
