@@ -26,14 +26,16 @@ impl Mesh {
     const FIRST_WAIT: Duration = Duration::from_millis(500);
     /// The longest wait.
     const LONGEST_WAIT: Duration = Duration::from_secs(60);
-    /// How long the peer with the larger id leaves the dialling to the other: one connection is
-    /// enough for two.
+    /// How long the member with the larger id leaves the dialling to the other: one connection is
+    /// enough for two. Nobody dials who is no member.
     const COURTESY: Duration = Duration::from_secs(2);
 
     /// Whom of `wanted` to dial now, at most [`Self::BATCH`]. Forgets whoever is no longer wanted.
+    /// `local` is this side, `member` whether the others look for it, too.
     pub fn due(
         &mut self,
         local: PeerId,
+        member: bool,
         wanted: &[PeerId],
         is_connected: impl Fn(&PeerId) -> bool,
         now: Instant,
@@ -47,10 +49,10 @@ impl Mesh {
             }
             let first = Try {
                 failures: 0,
-                next: if local < *peer {
-                    now
-                } else {
+                next: if member && local > *peer {
                     now + Self::COURTESY
+                } else {
+                    now
                 },
             };
             let attempt = self.tries.entry(*peer).or_insert(first);
@@ -83,18 +85,24 @@ mod tests {
         let mut mesh = Mesh::default();
         let wanted = [first, local, last];
         let none = |_: &PeerId| false;
-        assert_eq!(mesh.due(local, &wanted, none, Instant::now()), vec![last]);
-        assert_eq!(mesh.due(local, &wanted, none, Instant::now()), vec![]);
+        assert_eq!(
+            mesh.due(local, true, &wanted, none, Instant::now()),
+            vec![last]
+        );
+        assert_eq!(mesh.due(local, true, &wanted, none, Instant::now()), vec![]);
         tokio::time::advance(Mesh::COURTESY).await;
         assert_eq!(
-            mesh.due(local, &wanted, none, Instant::now()),
+            mesh.due(local, true, &wanted, none, Instant::now()),
             vec![first, last]
         );
 
         let mut waits = Vec::new();
         for _ in 0..12 {
             let begun = Instant::now();
-            while mesh.due(local, &[last], none, Instant::now()).is_empty() {
+            while mesh
+                .due(local, true, &[last], none, Instant::now())
+                .is_empty()
+            {
                 tokio::time::advance(Duration::from_millis(250)).await;
             }
             waits.push(begun.elapsed());
@@ -102,7 +110,17 @@ mod tests {
         assert!(waits.is_sorted());
         assert_eq!(waits.last(), Some(&Mesh::LONGEST_WAIT));
         mesh.moved(&last);
-        assert_eq!(mesh.due(local, &[last], none, Instant::now()), vec![last]);
-        assert_eq!(mesh.due(local, &[last], |_| true, Instant::now()), vec![]);
+        assert_eq!(
+            mesh.due(local, true, &[last], none, Instant::now()),
+            vec![last]
+        );
+        assert_eq!(
+            mesh.due(local, true, &[last], |_| true, Instant::now()),
+            vec![]
+        );
+
+        // Nobody else would dial a client.
+        let all = mesh.due(local, false, &wanted, none, Instant::now());
+        assert_eq!(all, [first, last]);
     }
 }

@@ -358,10 +358,12 @@ impl SwarmTask {
         wanted.sort_unstable();
         wanted.dedup();
         let (swarm, local) = (&self.swarm, *self.swarm.local_peer_id());
+        let member = self.book.is_member(&local);
+        let is_connected = |peer: &PeerId| swarm.is_connected(peer);
         let due = self
             .state
             .mesh
-            .due(local, &wanted, |peer| swarm.is_connected(peer), now);
+            .due(local, member, &wanted, is_connected, now);
         for peer in due {
             self.dial_peer(peer);
         }
