@@ -6,7 +6,14 @@
 mod abuse;
 mod attacker;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use floe_chain::{
     certificate::Confirmation,
@@ -33,7 +40,7 @@ use floe_p2p::{
     plane::DataPlane,
     transport::{DataTransport, sim::SimNetwork},
 };
-use tokio::sync::mpsc;
+use tokio::{io::AsyncReadExt, net::TcpSocket, sync::mpsc, task::JoinSet};
 
 const NETWORK: NetworkId = NetworkId {
     chain: ChainId::from_bytes([0xc0; 32]),
@@ -314,6 +321,45 @@ async fn who_was_there_first_makes_room_for_others() {
         turns.is_ok_and(|open| open.is_ok()),
         "the last one never got in"
     );
+}
+
+/// Connects from an address of 127.0.0.0/8 and says nothing, again whenever it is hung up on.
+async fn silent(from: SocketAddr, to: SocketAddr, hung_up: Arc<AtomicUsize>) {
+    loop {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(from).unwrap();
+        if let Ok(mut stream) = socket.connect(to).await {
+            let mut all = Vec::new();
+            let _ = stream.read_to_end(&mut all).await;
+            hung_up.fetch_add(1, Relaxed);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+#[tokio::test]
+async fn silent_connections_keep_nobody_out() {
+    let node = Peer::listen(1, Role::Node, None, "/ip4/127.0.0.1/tcp/0").await;
+    let Some(Protocol::Tcp(port)) = node.listens.iter().nth(1) else {
+        panic!("{} is not TCP", node.listens);
+    };
+    let to = (Ipv4Addr::LOCALHOST, port).into();
+    let hung_up = Arc::new(AtomicUsize::new(0));
+    let mut attack = JoinSet::new();
+    for number in 0..400_u16 {
+        let [_, host] = (number / 20 + 1).to_be_bytes();
+        let from = Ipv4Addr::new(127, 1, u8::try_from(number % 20).unwrap(), host);
+        attack.spawn(silent((from, 0).into(), to, Arc::clone(&hung_up)));
+    }
+    until(|| hung_up.load(Relaxed) >= 200).await;
+    let bootstrap = node.bootstrap();
+    for n in 2..=5 {
+        let honest = Peer::listen(n, Role::Node, Some(&bootstrap), "/ip4/127.0.0.1/tcp/0").await;
+        let met = tokio::time::timeout(Duration::from_secs(5), honest.connected(1)).await;
+        assert!(met.is_ok(), "peer {n} found no place");
+    }
+    assert!(attack.try_join_next().is_none());
 }
 
 #[tokio::test]

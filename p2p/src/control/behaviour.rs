@@ -28,7 +28,7 @@ pub(super) const KAD: StreamProtocol = StreamProtocol::new("/floe/kad/1");
 /// What identify says this software speaks.
 const IDENTIFY: &str = "/floe/1";
 
-/// Handshakes under way at once, in each direction.
+/// Handshakes under way at once: of this side's dials, and of those that come through relays.
 const PENDING: u32 = 128;
 /// Connections of one peer: two that dial each other at the same moment have two.
 const PER_PEER: u32 = 2;

@@ -49,6 +49,17 @@ struct Guest {
     since: Instant,
 }
 
+impl Guest {
+    fn new(peer: PeerId, side: Side, address: &Multiaddr, since: Instant) -> Self {
+        Self {
+            peer,
+            side,
+            subnet: subnet(address),
+            since,
+        }
+    }
+}
+
 /// A stranger gave up its place to another one.
 #[derive(Debug)]
 pub(super) struct MadeRoom;
@@ -65,14 +76,19 @@ impl fmt::Display for Full {
 
 impl std::error::Error for Full {}
 
-/// The neighbourhood that an address begins with.
-pub(super) fn subnet(address: &Multiaddr) -> Option<Subnet> {
+/// The host that an address begins with.
+pub(super) fn site(address: &Multiaddr) -> Option<Site> {
     let ip: IpAddr = match address.iter().next()? {
         Protocol::Ip4(ip) => ip.into(),
         Protocol::Ip6(ip) => ip.into(),
         _ => return None,
     };
-    Some(Site::from(ip).subnet())
+    Some(ip.into())
+}
+
+/// The neighbourhood that an address begins with.
+pub(super) fn subnet(address: &Multiaddr) -> Option<Subnet> {
+    site(address).map(Site::subnet)
 }
 
 impl Crowd {
@@ -165,12 +181,7 @@ impl NetworkBehaviour for Crowd {
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        let guest = Guest {
-            peer,
-            side: Side::Listener,
-            subnet: subnet(remote),
-            since: Instant::now(),
-        };
+        let guest = Guest::new(peer, Side::Listener, remote, Instant::now());
         self.enter(connection, guest)
             .map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
@@ -184,12 +195,7 @@ impl NetworkBehaviour for Crowd {
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        let guest = Guest {
-            peer,
-            side: Side::Dialer,
-            subnet: subnet(address),
-            since: Instant::now(),
-        };
+        let guest = Guest::new(peer, Side::Dialer, address, Instant::now());
         self.enter(connection, guest)
             .map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
@@ -246,12 +252,7 @@ mod tests {
 
         /// Whether a peer gets in.
         fn enter(&mut self, peer: PeerId, side: Side, address: &str) -> bool {
-            let guest = Guest {
-                peer,
-                side,
-                subnet: subnet(&address.parse().unwrap()),
-                since: self.now,
-            };
+            let guest = Guest::new(peer, side, &address.parse().unwrap(), self.now);
             self.next += 1;
             let connection = ConnectionId::new_unchecked(self.next - 1);
             self.crowd.enter(connection, guest).is_ok()

@@ -69,7 +69,8 @@ impl Metrics {
             "control_saturated",
             "Work refused because a limit was reached, by limit: queues (check, requests), what one \
              peer may send (gossip_frames, gossip_messages, peer_requests), connections of strangers \
-             (connections: refused, places: one made room for another), entries of one subnet in the table (table_places)",
+             (connections: refused, places: one made room for another), entries of one subnet in the \
+             table (table_places)",
             self.saturated.clone(),
         );
         registry.register(

@@ -32,6 +32,7 @@ mod store;
 pub(crate) mod streams;
 mod swarm;
 mod table;
+mod tcp;
 #[cfg(test)]
 mod testing;
 pub mod topic;

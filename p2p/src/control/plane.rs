@@ -32,7 +32,7 @@ use crate::{
     client::DataClient,
     guard::Plane,
     identity::{Identity, PeerId},
-    transport::{libp2p::StreamTransport, quic::handshake::Handshakes},
+    transport::{handshake::Handshakes, libp2p::StreamTransport},
 };
 
 /// A running control plane; cheap to clone. It runs until [`ControlPlane::shutdown`].

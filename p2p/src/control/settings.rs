@@ -39,7 +39,7 @@ pub struct ControlSettings {
     /// Whether to take part in the distributed hash table. Without it, records come from those who are
     /// asked, and by gossip.
     pub table: bool,
-    /// Who from outside may begin a QUIC handshake.
+    /// Who from outside may begin a handshake.
     pub door: DoorSettings,
 }
 

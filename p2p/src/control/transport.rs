@@ -5,20 +5,20 @@ use std::{io, sync::Arc, time::Duration};
 use libp2p::{
     Transport,
     core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
-    dns, noise, relay, tcp, yamux,
+    dns, noise, relay, yamux,
 };
 
-use super::quic::QuicTransport;
+use super::{quic::QuicTransport, tcp::TcpTransport};
 use crate::{
     identity::{Identity, PeerId},
-    transport::quic::handshake::Handshakes,
+    transport::handshake::Handshakes,
 };
 
-/// How long a handshake over TCP may take: who says nothing takes no place for longer.
-const TCP_HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a handshake through a relay may take.
+const RELAYED: Duration = Duration::from_secs(10);
 
-/// Everything that dials and listens, and the part that asks relays for a place. Handshakes of QUIC from
-/// outside begin as `door` allows.
+/// Everything that dials and listens, and the part that asks relays for a place. Handshakes from outside
+/// begin as `door` allows, but for those through relays.
 pub(super) fn transport(
     identity: &Identity,
     door: &Arc<Handshakes>,
@@ -30,16 +30,12 @@ pub(super) fn transport(
         .upgrade(Version::V1Lazy)
         .authenticate(secure()?)
         .multiplex(yamux::Config::default())
+        .timeout(RELAYED)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let direct = || -> io::Result<_> {
         let quic = QuicTransport::new(identity, Arc::clone(door))?
             .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
-        let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
-            .upgrade(Version::V1Lazy)
-            .authenticate(secure()?)
-            .multiplex(yamux::Config::default())
-            .timeout(TCP_HANDSHAKE)
-            .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+        let tcp = TcpTransport::new(secure()?, Arc::clone(door));
         Ok(quic.or_transport(tcp).map(|either, _| either.into_inner()))
     };
     // A machine without resolver configuration still reaches IP addresses.

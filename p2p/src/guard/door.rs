@@ -1,10 +1,10 @@
-//! Who may begin a handshake: decided for every first packet of a stranger, before any state is made
-//! for it. Pure: the endpoint asks, and does what it is told.
+//! Who may begin a handshake: decided for every first packet of a stranger, and for every connection over
+//! TCP, before any state is made for it. Pure: the endpoint asks, and does what it is told.
 //!
 //! Nothing is held against an address that did not prove itself, since anybody can write any address
 //! on a packet; it is only asked for the proof, once there is a crowd, and takes nobody's place. Places are
 //! shared fairly among the others: whoever finds none takes that of the oldest handshake from where most
-//! of them come. A handshake that failed costs memory for a while longer, and counts as long.
+//! of them come. A handshake of QUIC that failed costs memory for a while longer, and counts as long.
 
 #[cfg(test)]
 mod tests;
@@ -67,12 +67,14 @@ impl Default for DoorSettings {
     }
 }
 
-/// A first packet.
+/// A first packet, or a connection over TCP.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
     pub(crate) site: Site,
     /// Whether it proved that it receives what is sent to its address.
     pub(crate) proven: bool,
+    /// Whether a handshake given up is kept for a while, as QUIC's is.
+    pub(crate) lingers: bool,
 }
 
 /// What to do with a first packet.
@@ -183,7 +185,7 @@ impl Door {
 
     /// Decides about a first packet.
     pub(crate) fn knock(&mut self, caller: Caller, now: Instant) -> Knock {
-        let Caller { site, proven } = caller;
+        let Caller { site, proven, .. } = caller;
         let seen = self.sites.get(&site);
         if seen.is_some_and(|seen| seen.is_banned(now)) {
             return Knock::Ignore(Limit::Banned);
@@ -203,8 +205,7 @@ impl Door {
             Ok(instead_of) => {
                 // Given up by this side: not held against anybody.
                 if let Some(ticket) = instead_of {
-                    self.under_way.remove(&ticket);
-                    self.leaving.push_back(now + Self::LINGER);
+                    self.give_up(ticket, now);
                 }
                 let ticket = Ticket(self.next);
                 self.next += 1;
@@ -219,23 +220,30 @@ impl Door {
 
     /// Ends a handshake; `true` if its host is banned from now on.
     pub(crate) fn end(&mut self, ticket: Ticket, outcome: Outcome, now: Instant) -> bool {
-        let Some(Handshake { caller, .. }) = self.under_way.remove(&ticket) else {
-            return false;
-        };
-        let Caller { site, proven } = caller;
         match outcome {
             Outcome::Done => {
-                if !proven {
+                if let Some(it) = self.under_way.remove(&ticket)
+                    && !it.caller.proven
+                {
                     // Counted afterwards, now that the address is proven too.
-                    let _ = self.count(site, now);
+                    let _ = self.count(it.caller.site, now);
                 }
                 false
             }
             Outcome::Failed => {
-                self.leaving.push_back(now + Self::LINGER);
-                proven && self.junk(site, now)
+                let caller = self.give_up(ticket, now);
+                caller.is_some_and(|caller| caller.proven && self.junk(caller.site, now))
             }
         }
+    }
+
+    /// A handshake comes to nothing.
+    fn give_up(&mut self, ticket: Ticket, now: Instant) -> Option<Caller> {
+        let Handshake { caller, .. } = self.under_way.remove(&ticket)?;
+        if caller.lingers {
+            self.leaving.push_back(now + Self::LINGER);
+        }
+        Some(caller)
     }
 
     fn is_member(&self, site: Site) -> bool {
@@ -295,7 +303,7 @@ impl Door {
             let others = settings.handshakes.saturating_sub(settings.for_members);
             (1, others)
         };
-        if self.leaving.len() >= places {
+        if caller.lingers && self.leaving.len() >= places {
             return Err(());
         }
         let of_site = |other: &Caller| other.site == site;
@@ -323,7 +331,8 @@ impl Door {
         }
         let own = self.count_if(of_subnet);
         match crowds.into_iter().max_by_key(|(_, count)| *count) {
-            Some((crowd, count)) if member || count > own => {
+            // Crowds of one size would chase each other.
+            Some((crowd, count)) if member || count > own + 1 => {
                 self.oldest(caller, |other| other.caller.site.subnet() == crowd)
             }
             _ => Err(()),

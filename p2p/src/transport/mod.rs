@@ -4,6 +4,7 @@
 //! the network, [`libp2p`] the way in for whoever cannot take it, [`sim`] a simulated one for tests.
 
 mod credit;
+pub(crate) mod handshake;
 mod stream;
 
 pub mod fallback;

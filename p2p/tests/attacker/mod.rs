@@ -19,7 +19,9 @@ use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::{
     PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder,
     identity::Keypair,
+    noise,
     swarm::dial_opts::{DialOpts, PeerCondition},
+    tcp, yamux,
 };
 use tokio::{task::JoinHandle, time::timeout};
 
@@ -203,6 +205,12 @@ impl Attacker {
 fn swarm(keypair: Keypair) -> Swarm<libp2p_stream::Behaviour> {
     SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
+        .with_tcp(
+            tcp::Config::default(),
+            noise::Config::new,
+            yamux::Config::default,
+        )
+        .unwrap()
         .with_quic()
         .with_behaviour(|_| libp2p_stream::Behaviour::new())
         .unwrap()

@@ -18,7 +18,10 @@ use super::{
     muxer::Muxer,
     settings::{Settings, proven_peer},
 };
-use crate::{identity::PeerId, transport::quic::handshake::Handshakes};
+use crate::{
+    identity::PeerId,
+    transport::{handshake::Handshakes, quic::accept},
+};
 
 /// Connections whose handshake is done and that wait for the swarm.
 const READY: usize = 64;
@@ -63,7 +66,7 @@ impl Listener {
             listen_addr: address::write(local),
         });
         let (ready, incoming) = mpsc::channel(READY);
-        door.serve(endpoint.clone(), prove, ready);
+        accept::serve(door, endpoint.clone(), prove, ready);
         Ok(Self {
             id,
             endpoint,

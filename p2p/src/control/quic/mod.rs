@@ -41,7 +41,7 @@ use self::{
 };
 use crate::{
     identity::{Identity, PeerId},
-    transport::quic::handshake::{Handshakes, TIMEOUT},
+    transport::{handshake::Handshakes, quic::accept::TIMEOUT},
 };
 
 /// A proven peer and the connection with it.

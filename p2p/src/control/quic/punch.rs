@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{Error, muxer::Muxer};
-use crate::{identity::PeerId, transport::quic::handshake::TIMEOUT};
+use crate::{identity::PeerId, transport::quic::accept::TIMEOUT};
 
 /// Bytes of a packet that opens a hole: too few for a first packet, so that nobody answers it.
 const PACKET: usize = 64;

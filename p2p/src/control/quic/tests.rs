@@ -18,7 +18,7 @@ use super::{QuicTransport, address};
 use crate::{
     guard::{DoorSettings, Plane},
     identity::{Identity, PeerId},
-    transport::quic::handshake::Handshakes,
+    transport::handshake::Handshakes,
 };
 
 #[expect(

@@ -5,7 +5,11 @@ use std::net::IpAddr;
 
 fn caller(address: &str, proven: bool) -> Caller {
     let site = Site::from(address.parse::<IpAddr>().unwrap());
-    Caller { site, proven }
+    Caller {
+        site,
+        proven,
+        lingers: true,
+    }
 }
 
 fn entered(knock: Knock) -> (Ticket, Option<Ticket>) {
@@ -104,6 +108,43 @@ fn whoever_holds_most_places_gives_one_to_somebody_else() {
 }
 
 #[test]
+fn crowds_of_one_size_do_not_chase_each_other() {
+    let (mut door, now) = (Door::new(DoorSettings::default()), Instant::now());
+    for i in 0..2000_u32 {
+        let address = format!("10.0.{}.{}", i % 20, 1 + i / 20);
+        door.knock(caller(&address, true), now);
+    }
+    assert!(door.leaving.len() < 20, "{} gave up", door.leaving.len());
+    entered(door.knock(caller("192.0.2.1", true), now));
+}
+
+#[test]
+fn who_came_over_tcp_leaves_nothing_behind() {
+    let settings = DoorSettings::default();
+    let (mut door, now) = (Door::new(settings), Instant::now());
+    for i in 0..2000_u32 {
+        let stream = Caller {
+            lingers: false,
+            ..caller(&format!("10.{}.{}.9", i / 256, i % 256), true)
+        };
+        let (ticket, _) = entered(door.knock(stream, now));
+        door.end(ticket, Outcome::Failed, now);
+    }
+    assert_eq!((door.under_way(), door.leaving.len()), (0, 0));
+    // Nor waits for those of QUIC that do.
+    for i in 0..settings.handshakes {
+        let packet = caller(&format!("10.9.{i}.9"), true);
+        if let Knock::Enter { ticket, .. } = door.knock(packet, now) {
+            door.end(ticket, Outcome::Failed, now);
+        }
+    }
+    let mut caller = caller("192.0.2.1", true);
+    assert_eq!(door.knock(caller, now), Knock::Ignore(Limit::Handshakes));
+    caller.lingers = false;
+    entered(door.knock(caller, now));
+}
+
+#[test]
 fn one_host_has_its_share_and_the_newest_of_it_counts() {
     let (mut door, now) = (Door::new(DoorSettings::default()), Instant::now());
     let settings = DoorSettings::default();
@@ -177,8 +218,8 @@ fn rates_hold_for_hosts_and_subnets_whether_or_not_proof_was_asked_for() {
 fn memory_is_bounded_however_many_addresses_come() {
     let (mut door, now) = (Door::new(DoorSettings::default()), Instant::now());
     for i in 0..20_000_u32 {
-        let site = Site::from(IpAddr::from((0x0a00_0000 | (i * 256)).to_be_bytes()));
-        let knock = door.knock(Caller { site, proven: true }, now);
+        let [a, b, c, d] = (0x0a00_0000 | (i * 256)).to_be_bytes();
+        let knock = door.knock(caller(&format!("{a}.{b}.{c}.{d}"), true), now);
         if let Knock::Enter { ticket, .. } = knock {
             door.end(ticket, Outcome::Failed, now);
         }

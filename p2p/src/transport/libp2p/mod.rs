@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::connection::{Feed, StreamConnection};
-use super::{Connection, DataTransport, DialError, Side, quic::handshake::Handshakes};
+use super::{Connection, DataTransport, DialError, Side, handshake::Handshakes};
 use crate::{
     address::PeerAddress,
     control::streams::{Incoming, Opener},

@@ -4,9 +4,9 @@
 //! after *every* handshake, resumed ones too, and compared with the expected one. There is no
 //! early data.
 
+pub(crate) mod accept;
 mod congestion;
 mod connection;
-pub(crate) mod handshake;
 pub(crate) mod settings;
 mod stream;
 mod tls;
@@ -28,8 +28,8 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use self::{connection::QuicConnection, handshake::Handshakes, tls::TlsConfigs};
-use super::{Connection, DataTransport, DialError};
+use self::{connection::QuicConnection, tls::TlsConfigs};
+use super::{Connection, DataTransport, DialError, handshake::Handshakes};
 use crate::{
     address::{DataAddress, PeerAddress},
     guard::{Plane, Watch},
@@ -102,7 +102,7 @@ impl QuicTransport {
         let (ready, accepted) = mpsc::channel(Self::ACCEPT_QUEUE);
         let tasks = TaskTracker::new();
         let handshakes = Handshakes::new(Plane::Data, settings.door, tasks.clone());
-        handshakes.serve(endpoint.clone(), proven, ready);
+        accept::serve(&handshakes, endpoint.clone(), proven, ready);
         Ok(Self {
             endpoint,
             client,

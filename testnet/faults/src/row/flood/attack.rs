@@ -17,6 +17,7 @@ use super::{
     attacker::{Attacker, Spam},
     gaps::Gaps,
     initial::{Plane, Storm, Traffic},
+    silence::{Silence, silence},
 };
 use crate::{
     Attempt,
@@ -81,14 +82,27 @@ pub(super) async fn attack(
         Flood::HalfOpen => {
             let mut data = Storm::new(Plane::Data, victim.node, seed).await?;
             let mut control = Storm::new(Plane::Control, victim.node, seed ^ 1).await?;
-            let (one, other) = tokio::join!(
+            let (one, other, silence) = tokio::join!(
                 data.half_open(victim.data, HALF_OPEN),
-                control.half_open(victim.control, HALF_OPEN)
+                control.half_open(victim.control, HALF_OPEN),
+                silence(victim, time)
             );
-            let note = format!("{} and {} were asked for their address", one?, other?);
-            tokio::time::sleep(time).await;
+            let (one, other) = (one?, other?);
+            let Silence {
+                connections,
+                came,
+                met,
+            } = silence?;
+            let mut wrong = Vec::new();
+            if met < came {
+                wrong.push(format!("{met} of {came} peers were let in over TCP"));
+            }
             Ok(Said {
-                note,
+                note: format!(
+                    "{one} and {other} were asked for their address, {connections} over TCP said \
+                     nothing, {met} of {came} that did were let in"
+                ),
+                wrong,
                 ..Said::default()
             })
         }

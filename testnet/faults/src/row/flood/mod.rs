@@ -6,6 +6,7 @@ mod attack;
 mod attacker;
 mod gaps;
 mod initial;
+mod silence;
 
 use std::{
     net::SocketAddr,

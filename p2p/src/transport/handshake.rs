@@ -1,35 +1,21 @@
-//! Turns first packets of strangers into connections of proven peers: does what [`Door`] decides. What
-//! becomes of a connection is the business of the plane whose endpoint it is.
+//! Handshakes with strangers, over whatever transport: does what [`Door`] decides. What becomes of a
+//! connection is the business of the plane that it came to.
 
 use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
 };
 
-use quinn::{Endpoint, Incoming};
-use tokio::{
-    sync::mpsc,
-    task::AbortHandle,
-    time::{Instant, timeout},
-};
+use tokio::{sync::mpsc, task::AbortHandle, time::Instant};
 use tokio_util::task::TaskTracker;
-use tracing::debug;
 
 use crate::guard::{
     Action, DoorSettings, Limit, Plane, Site, Watch, Who,
     door::{Caller, Door, Knock, Outcome, Ticket},
 };
 
-/// How long a handshake may take.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Makes of a connection whose handshake is done what its plane knows it by; nothing if its peer has
-/// proven no identity.
-pub(crate) type Prove<C> = fn(quinn::Connection) -> Option<C>;
-
-/// The door of a plane's endpoints, and the handshakes behind it.
+/// The door of a plane, and the handshakes behind it.
 pub(crate) struct Handshakes {
     plane: Plane,
     door: Mutex<Door>,
@@ -62,84 +48,59 @@ impl Handshakes {
         let _ = self.watch.set(watch);
     }
 
-    /// Begins to answer every first packet, until the endpoint is closed; then nothing is `ready` any more.
-    pub(crate) fn serve<C: Send + 'static>(
-        self: &Arc<Self>,
-        endpoint: Endpoint,
-        prove: Prove<C>,
-        ready: mpsc::Sender<C>,
-    ) {
-        let answers = Arc::clone(self).answer(endpoint, prove, ready);
-        self.tasks.spawn(answers);
+    /// Runs `work` beside the handshakes.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
     }
 
-    async fn answer<C: Send + 'static>(
-        self: Arc<Self>,
-        endpoint: Endpoint,
-        prove: Prove<C>,
-        ready: mpsc::Sender<C>,
-    ) {
-        while let Some(incoming) = endpoint.accept().await {
-            if let Some((incoming, site, ticket)) = self.meet(incoming) {
-                self.begin(incoming, site, ticket, prove, ready.clone());
-            }
-            self.count();
-        }
-    }
-
-    /// Does what the door says, but for letting in.
-    fn meet(&self, incoming: Incoming) -> Option<(Incoming, Site, Ticket)> {
-        let caller = Caller {
-            site: incoming.remote_address().ip().into(),
-            proven: incoming.remote_address_validated(),
-        };
+    /// What somebody is told who comes. Whoever has to make room for it is given up.
+    pub(crate) fn ask(&self, caller: Caller) -> Knock {
         let knock = lock(&self.door).knock(caller, Instant::now());
         match knock {
-            Knock::Enter { ticket, instead_of } => {
+            Knock::Enter { instead_of, .. } => {
                 let old = instead_of.and_then(|old| lock(&self.under_way).remove(&old));
                 if let Some((site, handshake)) = old {
                     handshake.abort();
                     self.note(site, Action::Evicted, Limit::Handshakes);
                 }
-                return Some((incoming, caller.site, ticket));
             }
             Knock::Prove => {
                 if let Some(watch) = self.watch.get() {
                     watch.metrics().asked_for_proof(self.plane);
                 }
-                // Fails only for an address that is proven.
-                let _ = incoming.retry();
             }
-            Knock::Ignore(why) => {
-                incoming.ignore();
-                self.note(caller.site, Action::Refused, why);
-            }
+            Knock::Ignore(why) => self.note(caller.site, Action::Refused, why),
         }
-        None
+        knock
     }
 
-    fn begin<C: Send + 'static>(
+    /// Shakes hands with somebody who may enter; whoever turns out to be there is `ready`.
+    pub(crate) fn begin<C: Send + 'static>(
         self: &Arc<Self>,
-        incoming: Incoming,
         site: Site,
         ticket: Ticket,
-        prove: Prove<C>,
+        handshake: impl Future<Output = Option<C>> + Send + 'static,
         ready: mpsc::Sender<C>,
     ) {
         // Locked until the handle is there: the task takes it out again.
         let mut under_way = lock(&self.under_way);
         let this = Arc::clone(self);
         let task = self.tasks.spawn(async move {
-            let established = timeout(TIMEOUT, establish(incoming, prove)).await;
-            let connection = established.ok().flatten();
+            let connection = tokio::select! {
+                connection = handshake => connection,
+                // Nobody is there any more to take it.
+                () = ready.closed() => None,
+            };
             let proven = connection.is_some();
             if let Some(connection) = connection {
-                // It has its place until somebody takes it. The receiver is gone only while closing.
+                // It has its place until somebody takes it.
                 let _ = ready.send(connection).await;
             }
             this.end(ticket, site, proven);
         });
         under_way.insert(ticket, (site, task.abort_handle()));
+        drop(under_way);
+        self.count();
     }
 
     fn end(&self, ticket: Ticket, site: Site, established: bool) {
@@ -165,27 +126,6 @@ impl Handshakes {
         if let Some(watch) = self.watch.get() {
             let under_way = lock(&self.door).under_way();
             watch.metrics().handshakes(self.plane, under_way);
-        }
-    }
-}
-
-async fn establish<C>(incoming: Incoming, prove: Prove<C>) -> Option<C> {
-    let remote = incoming.remote_address();
-    let connection = match incoming.accept() {
-        Ok(connecting) => connecting.await,
-        Err(error) => Err(error),
-    };
-    match connection {
-        Ok(connection) => {
-            let proven = prove(connection);
-            if proven.is_none() {
-                debug!(%remote, "a peer proved no identity");
-            }
-            proven
-        }
-        Err(error) => {
-            debug!(%remote, %error, "a handshake failed");
-            None
         }
     }
 }
