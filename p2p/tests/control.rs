@@ -32,7 +32,7 @@ use floe_p2p::{
         plane::{ControlPlane, wall_clock},
         record::{Bootstrap, ControlAddress, NodeRecord, VerifiedRecord},
         request::{ControlAnswer, ControlRequest, PeerKey},
-        respond::NoRespond,
+        respond::{NoRespond, Respond},
         settings::{ControlSettings, Places, Role},
         topic::Topic,
     },
@@ -40,7 +40,13 @@ use floe_p2p::{
     plane::DataPlane,
     transport::{DataTransport, sim::SimNetwork},
 };
-use tokio::{io::AsyncReadExt, net::TcpSocket, sync::mpsc, task::JoinSet};
+use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::{
+    io::AsyncReadExt,
+    net::TcpSocket,
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+};
 
 const NETWORK: NetworkId = NetworkId {
     chain: ChainId::from_bytes([0xc0; 32]),
@@ -91,6 +97,15 @@ impl Peer {
     }
 
     async fn with(n: u8, settings: ControlSettings, bootstrap: Option<&Bootstrap>) -> Self {
+        Self::responding(n, settings, bootstrap, Arc::new(NoRespond)).await
+    }
+
+    async fn responding(
+        n: u8,
+        settings: ControlSettings,
+        bootstrap: Option<&Bootstrap>,
+        respond: Arc<dyn Respond>,
+    ) -> Self {
         let book = Arc::new(AddressBook::new(NETWORK));
         if let Some(bootstrap) = bootstrap {
             book.add_bootstrap(bootstrap.clone());
@@ -99,7 +114,6 @@ impl Peer {
             local_network: true,
             ..settings
         };
-        let respond = Arc::new(NoRespond);
         let (plane, news) =
             ControlPlane::start(&identity(n), &settings, book, respond, None).unwrap();
         let mut listening = plane.listening();
@@ -323,6 +337,45 @@ async fn who_was_there_first_makes_room_for_others() {
     );
 }
 
+/// Answers nobody until it is let.
+struct Slow(Arc<Semaphore>);
+
+impl Respond for Slow {
+    fn respond(&self, _: ControlRequest) -> BoxFuture<'_, ControlAnswer> {
+        Box::pin(async {
+            drop(self.0.acquire().await);
+            ControlAnswer::Unknown
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_has_four_answers_under_way() {
+    let let_go = Arc::new(Semaphore::new(0));
+    let settings = ControlSettings::node(vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()]);
+    let slow = Arc::new(Slow(Arc::clone(&let_go)));
+    let node = Peer::responding(1, settings, None, slow).await;
+    let client = Peer::start(99, Role::Client, Some(&node.bootstrap())).await;
+    client.connected(1).await;
+    let peer = node.plane.local_peer();
+    for _ in 0..3 {
+        let ask = || {
+            client
+                .plane
+                .ask(peer, ControlRequest::Committee(Epoch::new(1)))
+        };
+        let mut asked: FuturesUnordered<_> = (0..6).map(|_| ask()).collect();
+        for _ in 0..2 {
+            assert_eq!(asked.next().await, Some(Ok(ControlAnswer::Busy)));
+        }
+        let_go.add_permits(4);
+        while let Some(answer) = asked.next().await {
+            assert_eq!(answer, Ok(ControlAnswer::Unknown));
+        }
+        let_go.forget_permits(4);
+    }
+}
+
 /// Connects from an address of 127.0.0.0/8 and says nothing, again whenever it is hung up on.
 async fn silent(from: SocketAddr, to: SocketAddr, hung_up: Arc<AtomicUsize>) {
     loop {
@@ -370,6 +423,22 @@ async fn a_node_lends_a_client_that_nobody_reaches_a_place_to_be_reached_at() {
     let hops: Vec<_> = client.listens.iter().collect();
     assert!(hops.contains(&Protocol::P2p(node.plane.local_peer())));
     assert!(hops.contains(&Protocol::P2pCircuit));
+}
+
+#[tokio::test]
+async fn whoever_reads_over_the_control_plane_comes_from_somewhere() {
+    let node = Peer::start(1, Role::Node, None).await;
+    let client = Peer::start(99, Role::Client, Some(&node.bootstrap())).await;
+    client.connected(1).await;
+    let to = PeerAddress {
+        peer: node.plane.local_peer(),
+        addresses: Vec::new(),
+    };
+    let dialled = client.plane.data_transport().dial(&to).await.unwrap();
+    let (mut send, _answer) = dialled.open().await.unwrap();
+    send.send(b"a request".to_vec().into()).await.unwrap();
+    let accepted = node.plane.data_transport().accept().await.unwrap();
+    assert_eq!(accepted.remote(), Some(Ipv4Addr::LOCALHOST.into()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -117,13 +117,21 @@ impl Behaviour {
             ),
             streams,
             relay: node
-                .then(|| relay::Behaviour::new(peer, relay::Config::default()))
+                .then(|| relay::Behaviour::new(peer, relay_config()))
                 .into(),
             relay_client,
             dcutr: (!node).then(|| dcutr::Behaviour::new(peer)).into(),
             autonat_server: node.then(autonat::v2::server::Behaviour::default).into(),
             autonat_client: (!node).then(autonat::v2::client::Behaviour::default).into(),
         })
+    }
+}
+
+/// A peer needs one place; the library would give it four of 128.
+fn relay_config() -> relay::Config {
+    relay::Config {
+        max_reservations_per_peer: 1,
+        ..relay::Config::default()
     }
 }
 

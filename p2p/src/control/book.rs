@@ -2,7 +2,7 @@
 //! a peer can be reached, on both planes, and from where that is known.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -212,11 +212,15 @@ impl AddressBook {
     #[must_use]
     pub fn answer(&self, local: PeerId, peers: &[PeerKey]) -> Bounded<SignedRecord, 128> {
         let own = std::iter::once(local).filter(|_| peers.is_empty());
-        let wanted = peers.iter().filter_map(PeerKey::peer).chain(own);
+        let mut seen = HashSet::new();
+        let once = peers.iter().filter_map(PeerKey::peer).chain(own);
+        // Each takes arithmetic: not while others wait for the book.
+        let wanted: Vec<_> = once.filter(|peer| seen.insert(*peer)).collect();
         let inner = self.lock();
         let mut room = Self::ANSWER_BYTES;
         let records = wanted
-            .filter_map(|peer| inner.records.get(&peer))
+            .iter()
+            .filter_map(|peer| inner.records.get(peer))
             .map(|record| record.signed().clone())
             .take_while(|record| {
                 let left = room.checked_sub(record.size());
@@ -371,6 +375,18 @@ mod tests {
         let members = [(identity(2).peer_id(), node(2))];
         book.set_members(members.into());
         assert_eq!(book.record(&identity(2).peer_id()), None);
+    }
+
+    #[test]
+    fn whoever_is_named_twice_is_answered_once() {
+        let book = book([1, 2]);
+        for n in 1..=2 {
+            book.offer(record(n, NOW, 4000)).unwrap();
+        }
+        let keys = [1, 2, 1, 1].map(|n| PeerKey::of(&identity(n).peer_id()).unwrap());
+        let answer = book.answer(identity(3).peer_id(), &keys);
+        let records = [1, 2].map(|n| record(n, NOW, 4000).signed().clone());
+        assert_eq!(answer.into_inner(), records);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Checks what came in, off the swarm's task: gossip by the judge, records by their signature. One
 //! task; what it has no room for is refused by whoever hands it over.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use floe_chain::committee::Committee;
 use libp2p::{gossipsub, kad};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 use super::{
     book::AddressBook,
@@ -48,6 +51,38 @@ pub(super) enum Checkable {
     },
 }
 
+impl Checkable {
+    /// Whom to blame.
+    const fn from(&self) -> Option<PeerId> {
+        match self {
+            Self::Gossip { source: from, .. }
+            | Self::Records { from, .. }
+            | Self::Put { from, .. } => Some(*from),
+            Self::Found { from, .. } => *from,
+        }
+    }
+
+    /// Who wrote a message. What members write is looked at whoever passes it on: its copies are not.
+    const fn publisher(&self) -> Option<PeerId> {
+        match self {
+            Self::Gossip { publisher, .. } => Some(*publisher),
+            _ => None,
+        }
+    }
+
+    /// What becomes of it when nobody looks: a message is not kept for an answer that never comes.
+    fn ignored(self) -> Vec<Outcome> {
+        let Self::Gossip { source, id, .. } = self else {
+            return Vec::new();
+        };
+        vec![Outcome::Command(Command::Judged {
+            id,
+            source,
+            acceptance: gossipsub::MessageAcceptance::Ignore,
+        })]
+    }
+}
+
 /// The checking task.
 pub(super) struct Checker {
     pub(super) judge: Judge,
@@ -57,6 +92,33 @@ pub(super) struct Checker {
     pub(super) swarm: mpsc::Sender<Command>,
     pub(super) news: mpsc::Sender<News>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) blamed: Blamed,
+}
+
+/// Who was found guilty a moment ago: the rest of what it sent is not worth a look.
+#[derive(Debug, Default)]
+pub(super) struct Blamed(HashMap<PeerId, Instant>);
+
+impl Blamed {
+    /// For so long.
+    const TIME: Duration = Duration::from_secs(2);
+    /// Peers remembered.
+    const PEERS: usize = 1_024;
+
+    fn add(&mut self, peer: PeerId, now: Instant) {
+        if self.0.len() >= Self::PEERS {
+            self.0
+                .retain(|_, since| now.duration_since(*since) < Self::TIME);
+        }
+        if self.0.len() < Self::PEERS {
+            self.0.insert(peer, now);
+        }
+    }
+
+    fn has(&self, peer: &PeerId, now: Instant) -> bool {
+        let since = self.0.get(peer);
+        since.is_some_and(|since| now.duration_since(*since) < Self::TIME)
+    }
 }
 
 /// What a check leads to.
@@ -100,6 +162,22 @@ impl Checker {
     }
 
     fn check(&mut self, item: Checkable) -> Vec<Outcome> {
+        let now = Instant::now();
+        let worth_it = item.publisher().is_some_and(|by| self.book.is_member(&by));
+        let is_blamed = |from| self.blamed.has(&from, now);
+        if !worth_it && item.from().is_some_and(is_blamed) {
+            return item.ignored();
+        }
+        let outcomes = self.look_at(item);
+        for outcome in &outcomes {
+            if let Outcome::Command(Command::Fault { peer, .. }) = outcome {
+                self.blamed.add(*peer, now);
+            }
+        }
+        outcomes
+    }
+
+    fn look_at(&mut self, item: Checkable) -> Vec<Outcome> {
         match item {
             Checkable::Gossip {
                 topic,
@@ -199,6 +277,10 @@ impl Checker {
             Err(_) => return blame(Some(from), Fault::Malformed),
         };
         match signed.verify(self.book.network(), wall_clock()) {
+            // Of who is no member only itself: the book has few places for such.
+            Ok(verified) if verified.peer() != from && !self.book.is_member(&verified.peer()) => {
+                Vec::new()
+            }
             Ok(verified) if key_of(&verified.peer()).as_ref() == Some(&record.key) => {
                 let mut outcomes = self.taken(verified.clone());
                 // An older record than the one known here is not kept for others either, nor one for
@@ -219,4 +301,76 @@ fn blame(peer: Option<PeerId>, fault: Fault) -> Vec<Outcome> {
     peer.map(|peer| Outcome::Command(Command::Fault { peer, fault }))
         .into_iter()
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{NETWORK, identity, node, record};
+    use super::*;
+
+    /// A checker of a network whose only member is node 1.
+    fn checker() -> Checker {
+        let book = Arc::new(AddressBook::new(NETWORK));
+        book.set_members([(identity(1).peer_id(), node(1))].into());
+        Checker {
+            judge: Judge::new(NETWORK),
+            book,
+            committees: watch::channel(Vec::new()).1,
+            inbox: mpsc::channel(1).1,
+            swarm: mpsc::channel(1).0,
+            news: mpsc::channel(1).0,
+            metrics: Arc::default(),
+            blamed: Blamed::default(),
+        }
+    }
+
+    fn put(from: u16, of: u16) -> Checkable {
+        let peer = identity(of).peer_id();
+        let signed = record(of, wall_clock(), 4000).signed().clone();
+        Checkable::Put {
+            from: identity(from).peer_id(),
+            record: kad::Record::new(key_of(&peer).unwrap(), bcs::to_bytes(&signed).unwrap()),
+        }
+    }
+
+    fn gossip(source: u16, publisher: u16) -> Checkable {
+        Checkable::Gossip {
+            topic: Topic::Record,
+            source: identity(source).peer_id(),
+            publisher: identity(publisher).peer_id(),
+            id: gossipsub::MessageId::new(b"one"),
+            data: b"junk".to_vec(),
+        }
+    }
+
+    fn is_fault(outcome: &Outcome) -> bool {
+        matches!(outcome, Outcome::Command(Command::Fault { .. }))
+    }
+
+    #[test]
+    fn a_stranger_puts_its_own_record_into_the_table_and_those_of_members() {
+        let mut checker = checker();
+        let mut kept = |from, of| {
+            let outcomes = checker.check(put(from, of));
+            let kept = |it: &Outcome| matches!(it, Outcome::Command(Command::Keep(_)));
+            outcomes.iter().any(kept)
+        };
+        assert!(kept(2, 2) && kept(2, 1));
+        assert!(!kept(2, 3));
+    }
+
+    #[test]
+    fn of_a_forger_only_what_members_wrote_is_looked_at() {
+        let mut checker = checker();
+        assert!(checker.check(gossip(2, 3)).iter().any(is_fault));
+        let ignored = checker.check(gossip(2, 4));
+        let acceptance = gossipsub::MessageAcceptance::Ignore;
+        assert!(
+            matches!(&ignored[..], [Outcome::Command(Command::Judged { acceptance: it, .. })]
+            if *it == acceptance)
+        );
+        assert!(checker.check(put(2, 2)).is_empty());
+        assert!(checker.check(gossip(2, 1)).iter().any(is_fault));
+        assert!(checker.check(gossip(5, 4)).iter().any(is_fault));
+    }
 }

@@ -40,7 +40,7 @@ impl request_response::Codec for ControlCodec {
         io: &mut T,
         request: ControlRequest,
     ) -> io::Result<()> {
-        write(io, &request, MAX_REQUEST).await
+        write(io, request, MAX_REQUEST).await
     }
 
     async fn write_response<T: AsyncWrite + Unpin + Send>(
@@ -49,7 +49,7 @@ impl request_response::Codec for ControlCodec {
         io: &mut T,
         answer: ControlAnswer,
     ) -> io::Result<()> {
-        write(io, &answer, MAX_ANSWER).await
+        write(io, answer, MAX_ANSWER).await
     }
 }
 
@@ -72,10 +72,12 @@ async fn read<T: DeserializeOwned>(
 
 async fn write(
     io: &mut (impl AsyncWrite + Unpin + Send),
-    message: &(impl Serialize + Sync),
+    message: impl Serialize + Send,
     max: usize,
 ) -> io::Result<()> {
-    let bytes = bcs::to_bytes(message).map_err(|error| invalid(error.to_string()))?;
+    let bytes = bcs::to_bytes(&message).map_err(|error| invalid(error.to_string()))?;
+    // Whoever reads slowly has it kept once.
+    drop(message);
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     if bytes.len() > max {
         return Err(invalid(format!(

@@ -6,7 +6,6 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     convert::Infallible,
     fmt,
-    net::IpAddr,
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,7 +13,6 @@ use std::{
 use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
-    multiaddr::Protocol,
     swarm::{
         CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler,
         THandlerInEvent, THandlerOutEvent, ToSwarm, dummy,
@@ -22,11 +20,8 @@ use libp2p::{
 };
 use tokio::time::Instant;
 
-use super::settings::Places;
-use crate::{
-    guard::site::{Site, Subnet},
-    transport::Side,
-};
+use super::{place::subnet, settings::Places};
+use crate::{guard::site::Subnet, transport::Side};
 
 /// Lets strangers in, and has others leave for them.
 #[derive(Debug)]
@@ -76,21 +71,6 @@ impl fmt::Display for Full {
 
 impl std::error::Error for Full {}
 
-/// The host that an address begins with.
-pub(super) fn site(address: &Multiaddr) -> Option<Site> {
-    let ip: IpAddr = match address.iter().next()? {
-        Protocol::Ip4(ip) => ip.into(),
-        Protocol::Ip6(ip) => ip.into(),
-        _ => return None,
-    };
-    Some(ip.into())
-}
-
-/// The neighbourhood that an address begins with.
-pub(super) fn subnet(address: &Multiaddr) -> Option<Subnet> {
-    site(address).map(Site::subnet)
-}
-
 impl Crowd {
     /// For so long nobody takes the place of a stranger whose subnet has no more than its own.
     const STAY: Duration = Duration::from_secs(10);
@@ -110,6 +90,12 @@ impl Crowd {
     /// These peers are no strangers.
     pub(super) fn exempt(&mut self, peers: HashSet<PeerId>) {
         self.exempt = peers;
+    }
+
+    /// Whether a peer is connected from a neighbourhood, or to there.
+    pub(super) fn is_met_in(&self, subnet: Subnet, peer: &PeerId) -> bool {
+        let mut connections = self.connections.values();
+        connections.any(|it| it.peer == *peer && it.subnet == Some(subnet))
     }
 
     fn enter(&mut self, connection: ConnectionId, guest: Guest) -> Result<(), Full> {
@@ -291,6 +277,13 @@ mod tests {
         assert!(door.accepts("/ip4/198.51.100.1/tcp/1"));
         assert!(door.accepts("/ip4/198.51.101.1/tcp/1"));
         assert_eq!(door.leaving(), [1, 2], "its oldest ones");
+        let last = door.crowd.connections[&ConnectionId::new_unchecked(5)];
+        let (here, there) = (
+            last.subnet,
+            subnet(&"/ip4/203.0.113.1/tcp/1".parse().unwrap()),
+        );
+        assert!(door.crowd.is_met_in(here.unwrap(), &last.peer));
+        assert!(!door.crowd.is_met_in(there.unwrap(), &last.peer));
         // All are one each now: the attacker's next one finds nobody who has more than it.
         assert!(!door.accepts("/ip6/2001:db8:7:9::1/udp/1/quic-v1"));
         assert!(!door.accepts("/ip4/198.51.102.1/tcp/1"));

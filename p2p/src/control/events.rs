@@ -1,7 +1,7 @@
 //! What the swarm reports: connections, gossip, requests, addresses. Work goes to bounded queues; what
 //! finds one full is refused and counted.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use libp2p::{
     Multiaddr, autonat, connection_limits, gossipsub, identify, kad,
@@ -16,6 +16,7 @@ use super::{
     check::Checkable,
     crowd::{Full, MadeRoom},
     meter::Metering,
+    place::subnet,
     plane::AskError,
     request::{self, ControlAnswer, ControlRequest},
     respond::Asked,
@@ -159,23 +160,28 @@ impl SwarmTask {
                 peer,
                 message:
                     Message::Request {
-                        request, channel, ..
+                        request_id,
+                        request,
+                        channel,
                     },
                 ..
             } => {
-                let within = self.state.requests.take(peer, Instant::now());
-                if !within {
-                    self.flooding(peer, "peer_requests");
+                if !self.state.requests.take(peer, Instant::now()) {
+                    return self.flooding(peer, "peer_requests");
+                }
+                let channel = if !self.book.is_member(&peer) && self.state.reads_too_little(&peer) {
+                    self.metrics.saturated("unread_answers");
+                    channel
                 } else if let Err(full) = self.asked.try_send(Asked { request, channel }) {
                     self.metrics.saturated("requests");
-                    let Asked { channel, .. } = full.into_inner();
-                    let answer = ControlAnswer::Busy;
-                    let _ = self
-                        .swarm
-                        .behaviour_mut()
-                        .requests
-                        .send_response(channel, answer);
-                }
+                    full.into_inner().channel
+                } else {
+                    let unread = self.state.unread.entry(peer).or_default();
+                    unread.insert(request_id);
+                    return;
+                };
+                let requests = &mut self.swarm.behaviour_mut().requests;
+                let _ = requests.send_response(channel, ControlAnswer::Busy);
             }
             Event::Message {
                 peer,
@@ -217,14 +223,22 @@ impl SwarmTask {
                     let _ = reply.send(Err(AskError::Failed { peer, why }));
                 }
             }
-            Event::InboundFailure { peer, error, .. } => {
+            Event::InboundFailure {
+                peer,
+                request_id,
+                error,
+                ..
+            } => {
+                self.state.was_read(peer, request_id);
                 if let request_response::InboundFailure::Io(error) = error
                     && error.kind() == std::io::ErrorKind::InvalidData
                 {
                     self.fault(peer, Fault::Malformed);
                 }
             }
-            Event::ResponseSent { .. } => {}
+            Event::ResponseSent {
+                peer, request_id, ..
+            } => self.state.was_read(peer, request_id),
         }
     }
 
@@ -247,14 +261,22 @@ impl SwarmTask {
 
     /// Only where a peer said last that it is: the table itself would keep every address it ever named.
     fn enter_in_table(&mut self, peer: PeerId, addresses: &[Multiaddr]) {
-        let acceptable = |address: &&Multiaddr| self.acceptable(address);
-        let addresses = addresses.iter().filter(acceptable).take(ADDRESSES);
-        let addresses: Vec<_> = addresses.cloned().collect();
         let known = self.book.is_member(&peer) || self.local_network;
+        let crowd = &self.swarm.behaviour().crowd;
+        let is_met = |address| subnet(address).is_some_and(|at| crowd.is_met_in(at, &peer));
+        let addresses = addresses
+            .iter()
+            .filter(|address| self.acceptable(address) && (known || is_met(address)))
+            .take(ADDRESSES);
+        let addresses: Vec<_> = addresses.cloned().collect();
+        let book = Arc::clone(&self.book);
         let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() else {
             return;
         };
         kad.remove_peer(&peer);
+        if book.is_member(&peer) {
+            table::make_room(kad, &peer, |other| book.is_member(other));
+        }
         if !known && !table::has_room(kad, &peer, &addresses) {
             return self.metrics.saturated("table_places");
         }

@@ -68,7 +68,7 @@ impl Metrics {
         registry.register(
             "control_saturated",
             "Work refused because a limit was reached, by limit: queues (check, requests), what one \
-             peer may send (gossip_frames, gossip_messages, peer_requests), connections of strangers \
+             peer may send (gossip_frames, gossip_messages, peer_requests) or leave (unread_answers), connections of strangers \
              (connections: refused, places: one made room for another), entries of one subnet in the \
              table (table_places)",
             self.saturated.clone(),

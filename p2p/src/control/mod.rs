@@ -18,6 +18,7 @@ pub mod mesh;
 mod meter;
 pub mod metrics;
 pub mod news;
+mod place;
 pub mod plane;
 mod protect;
 mod quic;
@@ -39,5 +40,6 @@ pub mod topic;
 mod transport;
 #[cfg(test)]
 mod volume;
+mod yamux;
 
 pub use libp2p::{Multiaddr, multiaddr::Protocol};

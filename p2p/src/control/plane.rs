@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     behaviour::Behaviour,
     book::AddressBook,
-    check::Checker,
+    check::{Blamed, Checker},
     discover::discover,
     judge::{Judge, members_of},
     metrics::Metrics,
@@ -102,6 +102,9 @@ const TO_ANSWER: usize = 128;
 const STREAMS: usize = 256;
 /// News waiting for whoever started the plane.
 const NEWS: usize = 256;
+/// Streams of a connection whose protocol is not agreed on yet: each may hold 16 KiB of a name that never
+/// ends. The others wait for a moment.
+const NEGOTIATING: usize = 8;
 /// How long a connection on which nothing is said is kept, unless it is a member's.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -129,6 +132,7 @@ impl ControlPlane {
             .map_err(StartError::Settings)?;
         let config = swarm::Config::with_tokio_executor()
             .with_idle_connection_timeout(IDLE)
+            .with_max_negotiating_inbound_streams(NEGOTIATING)
             .with_substream_upgrade_protocol_override(libp2p::core::upgrade::Version::V1Lazy);
         let mut swarm = Swarm::new(transport, behaviour, local, config);
         for address in &settings.listen {
@@ -162,6 +166,7 @@ impl ControlPlane {
             swarm: commands.clone(),
             news,
             metrics: Arc::clone(&metrics),
+            blamed: Blamed::default(),
         };
         let task = SwarmTask {
             swarm,

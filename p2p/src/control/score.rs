@@ -64,6 +64,8 @@ impl Fault {
 #[derive(Debug, Default)]
 pub struct Scores {
     peers: HashMap<PeerId, Score>,
+    /// Who was banned, and made room since.
+    forgotten: Vec<PeerId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +132,7 @@ impl Scores {
 
     /// Ends the bans that are over: who is free again, with half of the guilt that is one ban.
     pub fn release(&mut self, now: Instant) -> Vec<PeerId> {
-        let mut free = Vec::new();
+        let mut free = std::mem::take(&mut self.forgotten);
         for (peer, score) in &mut self.peers {
             if score.banned_until.is_some_and(|until| until <= now) {
                 score.banned_until = None;
@@ -169,7 +171,12 @@ impl Scores {
             .iter()
             .max_by(|(_, a), (_, b)| a.now(now).total_cmp(&b.now(now)))
             .map(|(peer, _)| *peer);
-        least.and_then(|peer| self.peers.remove(&peer));
+        if let Some(peer) = least
+            && let Some(score) = self.peers.remove(&peer)
+            && score.banned_until.is_some()
+        {
+            self.forgotten.push(peer);
+        }
     }
 }
 
@@ -238,5 +245,17 @@ mod tests {
         }
         assert_eq!(scores.peers.len(), Scores::MAX_PEERS);
         assert!(scores.get(&guilty, now) < -19.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_forgotten_while_banned_is_let_free() {
+        let (mut scores, now) = (Scores::default(), Instant::now());
+        for _ in 0..Scores::MAX_PEERS + 10 {
+            let peer = PeerId::random();
+            assert!(!forge_until_banned(&mut scores, peer, false, now).is_zero());
+        }
+        assert_eq!(scores.release(now).len(), 10);
+        let over = now + Scores::FIRST_BAN;
+        assert_eq!(scores.release(over).len(), Scores::MAX_PEERS);
     }
 }

@@ -8,7 +8,9 @@ use std::{
     collections::VecDeque,
     convert::Infallible,
     future::{Ready, ready},
-    io, option,
+    io,
+    net::IpAddr,
+    option,
     task::{Context, Poll},
     time::Duration,
 };
@@ -27,7 +29,7 @@ use libp2p::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::swarm::Command;
+use super::{place::ip, swarm::Command};
 
 /// The data protocol as a libp2p stream protocol.
 pub(super) const DATA: StreamProtocol = StreamProtocol::new("/floe/data/1");
@@ -36,8 +38,12 @@ const NEGOTIATION: Duration = Duration::from_secs(10);
 
 /// Where an opened stream goes.
 pub(crate) type Opened = oneshot::Sender<io::Result<Stream>>;
-/// A stream a peer opened.
-pub(crate) type Incoming = (PeerId, Stream);
+/// A stream a peer opened, and from where, if that is known.
+pub(crate) struct Incoming {
+    pub(crate) peer: PeerId,
+    pub(crate) from: Option<IpAddr>,
+    pub(crate) stream: Stream,
+}
 
 /// Tells a swarm to connect and to open streams.
 #[derive(Clone)]
@@ -87,9 +93,10 @@ impl Streams {
         self.wanted.push_back((peer, opened));
     }
 
-    fn handler(&self, peer: PeerId) -> Handler {
+    fn handler(&self, peer: PeerId, address: &Multiaddr) -> Handler {
         Handler {
             peer,
+            from: ip(address),
             served: self.served.clone(),
             wanted: VecDeque::new(),
         }
@@ -105,20 +112,20 @@ impl NetworkBehaviour for Streams {
         _: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
-        _: &Multiaddr,
+        remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.handler(peer))
+        Ok(self.handler(peer, remote))
     }
 
     fn handle_established_outbound_connection(
         &mut self,
         _: ConnectionId,
         peer: PeerId,
-        _: &Multiaddr,
+        address: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.handler(peer))
+        Ok(self.handler(peer, address))
     }
 
     fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}
@@ -148,6 +155,7 @@ impl NetworkBehaviour for Streams {
 /// The streams of one connection.
 pub(super) struct Handler {
     peer: PeerId,
+    from: Option<IpAddr>,
     served: Option<mpsc::Sender<Incoming>>,
     wanted: VecDeque<Opened>,
 }
@@ -186,8 +194,13 @@ impl ConnectionHandler for Handler {
                 protocol: stream,
                 ..
             }) => {
+                let incoming = Incoming {
+                    peer: self.peer,
+                    from: self.from,
+                    stream,
+                };
                 let served = self.served.as_ref();
-                if served.is_some_and(|served| served.try_send((self.peer, stream)).is_err()) {
+                if served.is_some_and(|served| served.try_send(incoming).is_err()) {
                     tracing::debug!(peer = %self.peer, "no room for another stream");
                 }
             }

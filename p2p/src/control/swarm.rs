@@ -10,7 +10,7 @@ use std::{
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, Swarm, gossipsub, kad,
-    request_response::{OutboundRequestId, ResponseChannel},
+    request_response::{InboundRequestId, OutboundRequestId, ResponseChannel},
     swarm::dial_opts::{DialOpts, PeerCondition},
 };
 use tokio::{
@@ -87,6 +87,8 @@ const TICK: Duration = Duration::from_millis(250);
 const FEW: usize = 4;
 /// Small requests a peer may send: per second, and at once.
 const REQUESTS: (u32, u32) = (16, 64);
+/// Answers kept for a stranger that did not read them; and for all peers, above which a stranger has one.
+const UNREAD: (usize, usize) = (4, 128);
 /// Gossip messages a peer may pass on: per second, and at once.
 const GOSSIP: (u32, u32) = (100, 1_000);
 /// When a node's record goes into the table again after it was written; the last one repeats.
@@ -120,6 +122,8 @@ pub(super) struct State {
     pub(super) gossip: Quota,
     pub(super) waiting:
         HashMap<OutboundRequestId, oneshot::Sender<Result<ControlAnswer, AskError>>>,
+    /// Requests whose answers are not all with those who asked.
+    pub(super) unread: HashMap<PeerId, HashSet<InboundRequestId>>,
     pub(super) topics: KnownTopics,
     announced: Option<(kad::Record, usize, Instant)>,
     pub(super) greeted: HashSet<PeerId>,
@@ -137,11 +141,33 @@ impl State {
             requests: Quota::new(REQUESTS.0, REQUESTS.1),
             gossip: Quota::new(GOSSIP.0, GOSSIP.1),
             waiting: HashMap::new(),
+            unread: HashMap::new(),
             topics: KnownTopics::new(book.network()),
             announced: None,
             greeted: HashSet::new(),
             lookups: HashMap::new(),
             untried: book.bootstraps().into_iter().collect(),
+        }
+    }
+}
+
+impl State {
+    /// Whether so many answers are kept for a stranger that it gets no other. Everybody may have one.
+    pub(super) fn reads_too_little(&self, peer: &PeerId) -> bool {
+        let all: usize = self.unread.values().map(HashSet::len).sum();
+        let most = if all < UNREAD.1 { UNREAD.0 } else { 1 };
+        self.unread
+            .get(peer)
+            .is_some_and(|unread| unread.len() >= most)
+    }
+
+    /// An answer has left, or will not.
+    pub(super) fn was_read(&mut self, peer: PeerId, request: InboundRequestId) {
+        if let Some(unread) = self.unread.get_mut(&peer) {
+            unread.remove(&request);
+            if unread.is_empty() {
+                self.unread.remove(&peer);
+            }
         }
     }
 }

@@ -1,9 +1,10 @@
-//! How many peers of one subnet the table of the distributed hash table holds: addresses cost more than
-//! keys, so this is what filling it costs. Committee members are exempt.
+//! Who enters the table of the distributed hash table: of one subnet only few peers, since addresses cost
+//! more than keys, and each where it was met, since it may say that it is anywhere. Committee members are
+//! exempt, and somebody else makes room for them.
 
 use libp2p::{Multiaddr, kad};
 
-use super::{crowd::subnet, store::NodeRecordStore};
+use super::{place::subnet, store::NodeRecordStore};
 use crate::{guard::site::Subnet, identity::PeerId};
 
 /// Peers of one subnet in one bucket.
@@ -32,6 +33,25 @@ pub(super) fn has_room(
     fits(&subnets, &neighbours)
 }
 
+/// Takes somebody out of a member's bucket, if there is no room for it.
+pub(super) fn make_room(
+    kad: &mut kad::Behaviour<NodeRecordStore>,
+    member: &PeerId,
+    is_member: impl Fn(&PeerId) -> bool,
+) {
+    let Some(bucket) = kad.kbucket(*member) else {
+        return;
+    };
+    if bucket.num_entries() < kad::K_VALUE.get() {
+        return;
+    }
+    let others = bucket.iter().map(|entry| *entry.node.key.preimage());
+    let others: Vec<_> = others.filter(|other| !is_member(other)).collect();
+    if let Some(other) = others.first() {
+        kad.remove_peer(other);
+    }
+}
+
 /// `neighbours` are the peers there, with whether they share the bucket.
 fn fits(subnets: &[Subnet], neighbours: &[(bool, Vec<Subnet>)]) -> bool {
     subnets.iter().all(|subnet| {
@@ -50,6 +70,34 @@ fn fits(subnets: &[Subnet], neighbours: &[(bool, Vec<Subnet>)]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stranger_leaves_a_full_bucket_for_a_member() {
+        let local = PeerId::random();
+        let mut kad = kad::Behaviour::new(local, NodeRecordStore::default());
+        let address: Multiaddr = "/ip4/192.0.2.1/tcp/1".parse().unwrap();
+        // The farthest bucket has every second peer.
+        let strangers: Vec<_> = (0..200).map(|_| PeerId::random()).collect();
+        for stranger in &strangers {
+            kad.add_address(stranger, address.clone());
+        }
+        let mut members = (0..200).map(|_| PeerId::random());
+        let is_full = |peer: &PeerId| {
+            let range = kad
+                .kbucket(*peer)
+                .map(|bucket| (bucket.num_entries(), bucket.range()));
+            range.is_some_and(|(entries, _)| entries == kad::K_VALUE.get())
+        };
+        let member = members.find(is_full).unwrap();
+        make_room(&mut kad, &member, |other| strangers.contains(other));
+        let bucket = kad.kbucket(member).unwrap();
+        assert_eq!(bucket.num_entries(), kad::K_VALUE.get(), "all are members");
+        make_room(&mut kad, &member, |_| false);
+        assert!(matches!(
+            kad.add_address(&member, address),
+            kad::RoutingUpdate::Success
+        ));
+    }
 
     #[test]
     fn a_subnet_has_two_places_in_a_bucket_and_ten_in_all() {

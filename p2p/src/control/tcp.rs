@@ -18,12 +18,12 @@ use libp2p::{
         transport::{Boxed, DialOpts, ListenerId, TransportError, TransportEvent},
         upgrade::Version,
     },
-    noise, tcp, yamux,
+    noise, tcp,
 };
 use tokio::sync::mpsc;
 use tracing::debug;
 
-use super::crowd::site;
+use super::{place::site, yamux::Yamux};
 use crate::{
     guard::door::{Caller, Knock},
     identity::PeerId,
@@ -56,7 +56,7 @@ impl TcpTransport {
         let open = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
             .upgrade(Version::V1Lazy)
             .authenticate(secure)
-            .multiplex(yamux::Config::default())
+            .multiplex(Yamux)
             .timeout(HANDSHAKE)
             .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
             .boxed();

@@ -5,10 +5,10 @@ use std::{io, sync::Arc, time::Duration};
 use libp2p::{
     Transport,
     core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
-    dns, noise, relay, yamux,
+    dns, noise, relay,
 };
 
-use super::{quic::QuicTransport, tcp::TcpTransport};
+use super::{quic::QuicTransport, tcp::TcpTransport, yamux::Yamux};
 use crate::{
     identity::{Identity, PeerId},
     transport::handshake::Handshakes,
@@ -29,7 +29,7 @@ pub(super) fn transport(
     let relayed = relayed
         .upgrade(Version::V1Lazy)
         .authenticate(secure()?)
-        .multiplex(yamux::Config::default())
+        .multiplex(Yamux)
         .timeout(RELAYED)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let direct = || -> io::Result<_> {

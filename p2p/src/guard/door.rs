@@ -111,8 +111,8 @@ pub(crate) struct Door {
     members: HashSet<Site>,
     /// By age.
     under_way: BTreeMap<Ticket, Handshake>,
-    /// When QUIC forgets each handshake that failed or was given up.
-    leaving: VecDeque<Instant>,
+    /// When QUIC forgets each handshake that failed or was given up, and where it came from.
+    leaving: VecDeque<(Instant, Subnet)>,
     next: u64,
     sites: HashMap<Site, Seen>,
     subnets: HashMap<Subnet, Seen>,
@@ -191,7 +191,7 @@ impl Door {
             return Knock::Ignore(Limit::Banned);
         }
         let often = seen.is_some_and(|seen| seen.rate.left(self.settings.site_rate, now) == 0);
-        while self.leaving.front().is_some_and(|gone| *gone <= now) {
+        while self.leaving.front().is_some_and(|(gone, _)| *gone <= now) {
             self.leaving.pop_front();
         }
         let kept = self.under_way.len() + self.leaving.len();
@@ -232,7 +232,10 @@ impl Door {
             }
             Outcome::Failed => {
                 let caller = self.give_up(ticket, now);
-                caller.is_some_and(|caller| caller.proven && self.junk(caller.site, now))
+                // Over TCP nothing is left of it, and who dials by QUIC as well gives one of both up.
+                caller.is_some_and(|caller| {
+                    caller.proven && caller.lingers && self.junk(caller.site, now)
+                })
             }
         }
     }
@@ -241,7 +244,8 @@ impl Door {
     fn give_up(&mut self, ticket: Ticket, now: Instant) -> Option<Caller> {
         let Handshake { caller, .. } = self.under_way.remove(&ticket)?;
         if caller.lingers {
-            self.leaving.push_back(now + Self::LINGER);
+            let subnet = caller.site.subnet();
+            self.leaving.push_back((now + Self::LINGER, subnet));
         }
         Some(caller)
     }
@@ -303,8 +307,13 @@ impl Door {
             let others = settings.handshakes.saturating_sub(settings.for_members);
             (1, others)
         };
-        if caller.lingers && self.leaving.len() >= places {
-            return Err(());
+        if caller.lingers {
+            let of_subnet = self.leaving.iter().filter(|(_, from)| *from == subnet);
+            let full = self.leaving.len() >= places
+                || !member && of_subnet.count() >= settings.per_subnet / 2;
+            if full {
+                return Err(());
+            }
         }
         let of_site = |other: &Caller| other.site == site;
         let of_subnet = |other: &Caller| other.site.subnet() == subnet;
@@ -331,9 +340,12 @@ impl Door {
         }
         let own = self.count_if(of_subnet);
         match crowds.into_iter().max_by_key(|(_, count)| *count) {
-            // Crowds of one size would chase each other.
-            Some((crowd, count)) if member || count > own + 1 => {
-                self.oldest(caller, |other| other.caller.site.subnet() == crowd)
+            Some((crowd, count)) if member || count > own => {
+                // Crowds of nearly one size would chase each other.
+                let at_once = member || count > own + 1;
+                self.oldest(caller, |other| {
+                    other.caller.site.subnet() == crowd && (at_once || slow(other))
+                })
             }
             _ => Err(()),
         }

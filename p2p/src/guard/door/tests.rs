@@ -119,6 +119,35 @@ fn crowds_of_one_size_do_not_chase_each_other() {
 }
 
 #[test]
+fn as_many_subnets_as_places_keep_nobody_out_for_long() {
+    let settings = DoorSettings::default();
+    let (mut door, start) = (Door::new(settings), Instant::now());
+    for i in 0..settings.handshakes {
+        door.knock(caller(&format!("10.0.{i}.9"), true), start);
+    }
+    let honest = caller("192.0.2.1", true);
+    let at_once = door.knock(honest, start);
+    assert_eq!(at_once, Knock::Ignore(Limit::Handshakes));
+    entered(door.knock(honest, start + Door::PATIENCE));
+}
+
+#[test]
+fn one_subnet_that_fails_leaves_room_for_others() {
+    let settings = DoorSettings::default();
+    let (mut door, now) = (Door::new(settings), Instant::now());
+    let mut failed = 0;
+    for i in 0..500_u32 {
+        let knock = door.knock(caller(&format!("10.0.0.{}", i % 250), true), now);
+        if let Knock::Enter { ticket, .. } = knock {
+            door.end(ticket, Outcome::Failed, now);
+            failed += 1;
+        }
+    }
+    assert_eq!(failed, settings.per_subnet / 2);
+    entered(door.knock(caller("192.0.2.1", true), now));
+}
+
+#[test]
 fn who_came_over_tcp_leaves_nothing_behind() {
     let settings = DoorSettings::default();
     let (mut door, now) = (Door::new(settings), Instant::now());

@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    net::IpAddr,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -35,6 +36,8 @@ const OPEN: Duration = Duration::from_secs(10);
 pub(super) struct StreamConnection {
     peer: PeerId,
     side: Side,
+    /// Where the peer's first stream came from.
+    from: Option<IpAddr>,
     opener: Opener,
     connected: watch::Receiver<Vec<PeerId>>,
     /// Whether the peer was seen among them: its first stream may come a moment before.
@@ -58,6 +61,7 @@ impl StreamConnection {
     pub(super) fn new(
         peer: PeerId,
         side: Side,
+        from: Option<IpAddr>,
         opener: Opener,
         connected: watch::Receiver<Vec<PeerId>>,
     ) -> (Self, Feed) {
@@ -67,6 +71,7 @@ impl StreamConnection {
         let connection = Self {
             peer,
             side,
+            from,
             opener,
             connected,
             met: AtomicBool::new(side == Side::Dialer),
@@ -157,6 +162,10 @@ impl Connection for StreamConnection {
 
     fn side(&self) -> Side {
         self.side
+    }
+
+    fn remote(&self) -> Option<IpAddr> {
+        self.from
     }
 
     fn open(&self) -> BoxFuture<'_, Result<Streams, StreamError>> {

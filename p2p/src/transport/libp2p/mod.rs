@@ -10,7 +10,6 @@ mod stream;
 use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use futures::future::{BoxFuture, ready};
-use libp2p::swarm::Stream;
 use tokio::{
     sync::{Mutex, mpsc, watch},
     time::timeout,
@@ -97,7 +96,7 @@ impl StreamTransport {
         }
         let opener = self.opener.clone();
         let (connection, _) =
-            StreamConnection::new(peer, Side::Dialer, opener, self.connected.clone());
+            StreamConnection::new(peer, Side::Dialer, None, opener, self.connected.clone());
         Ok(Arc::new(connection))
     }
 }
@@ -154,22 +153,23 @@ pub(crate) struct Sorter {
 
 impl Sorter {
     pub(crate) async fn run(mut self) {
-        while let Some((peer, stream)) = self.incoming.recv().await {
+        while let Some(Incoming { peer, from, stream }) = self.incoming.recv().await {
             let rest = match self.feeds.get(&peer) {
                 Some(feed) => feed.pass(stream),
                 None => Some(stream),
             };
             if let Some(stream) = rest {
-                self.meet(peer, stream);
+                self.meet(Incoming { peer, from, stream });
             }
         }
     }
 
     /// The first stream of a peer.
-    fn meet(&mut self, peer: PeerId, stream: Stream) {
+    fn meet(&mut self, Incoming { peer, from, stream }: Incoming) {
         self.feeds.retain(|_, feed| !feed.is_over());
         let (opener, connected) = (self.opener.clone(), self.connected.clone());
-        let (connection, feed) = StreamConnection::new(peer, Side::Listener, opener, connected);
+        let side = Side::Listener;
+        let (connection, feed) = StreamConnection::new(peer, side, from, opener, connected);
         if self.ready.try_send(Arc::new(connection)).is_err() {
             tracing::debug!(%peer, "no room for another peer");
         } else if feed.pass(stream).is_none() {

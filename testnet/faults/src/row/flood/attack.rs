@@ -18,6 +18,7 @@ use super::{
     gaps::Gaps,
     initial::{Plane, Storm, Traffic},
     silence::{Silence, silence},
+    unread::unread,
 };
 use crate::{
     Attempt,
@@ -112,6 +113,13 @@ pub(super) async fn attack(
             let served = crowded(&connection, STREAMS, time).await;
             Ok(Said {
                 note: format!("{served} streams were answered or cut off"),
+                ..Said::default()
+            })
+        }
+        Flood::Unread => {
+            let (connections, taken) = unread(victim, time).await?;
+            Ok(Said {
+                note: format!("{connections} connections, {} MiB were sent", taken >> 20),
                 ..Said::default()
             })
         }

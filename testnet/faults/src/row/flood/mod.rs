@@ -7,6 +7,7 @@ mod attacker;
 mod gaps;
 mod initial;
 mod silence;
+mod unread;
 
 use std::{
     net::SocketAddr,
@@ -40,6 +41,7 @@ enum Flood {
     HalfOpen,
     Gaps,
     Streams,
+    Unread,
     Gossip(&'static str, &'static [Spam]),
     Lengths,
 }
@@ -49,6 +51,7 @@ const FLOODS: &[Flood] = &[
     Flood::HalfOpen,
     Flood::Gaps,
     Flood::Streams,
+    Flood::Unread,
     Flood::Gossip(
         "gossip",
         &[
@@ -71,7 +74,7 @@ const FLOODS: &[Flood] = &[
     Flood::Lengths,
 ];
 /// Those repeated against f nodes in the quick form.
-const AGAIN: &[Flood] = &[FLOODS[0], FLOODS[4]];
+const AGAIN: &[Flood] = &[Flood::Initials, FLOODS[5]];
 
 impl Flood {
     const fn name(self) -> &'static str {
@@ -80,6 +83,7 @@ impl Flood {
             Self::HalfOpen => "half-open handshakes",
             Self::Gaps => "streams with gaps",
             Self::Streams => "streams on one connection",
+            Self::Unread => "streams over TCP that cannot be read",
             Self::Gossip(name, _) => name,
             Self::Lengths => "lengths beyond every cap",
         }

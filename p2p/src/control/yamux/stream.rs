@@ -1,0 +1,172 @@
+//! The two ends of what the ledger counts: the socket below yamux, and the streams above it.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker, ready},
+};
+
+use futures::{AsyncRead, AsyncWrite};
+
+use super::ledger::Ledger;
+
+/// The ledger of a connection, and who waits for it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Account(Arc<Mutex<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    ledger: Ledger,
+    /// The connection, until something is read.
+    reader: Option<Waker>,
+    /// Streams, until something leaves.
+    writers: Vec<Waker>,
+    /// Nothing moves any more, and nobody waits for it.
+    closed: bool,
+}
+
+impl Account {
+    pub(super) fn close(&self) {
+        let mut this = self.lock();
+        this.closed = true;
+        this.wake();
+    }
+
+    /// No code under this lock panics, so a poisoned one still guards whole data.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn wake(&mut self) {
+        if self.closed || self.ledger.may_take() {
+            self.reader.take().into_iter().for_each(Waker::wake);
+        }
+        if self.closed || self.ledger.may_write() {
+            self.writers.drain(..).for_each(Waker::wake);
+        }
+    }
+}
+
+/// The socket, from which no more is taken than streams may hold.
+pub(super) struct Socket<C> {
+    io: C,
+    account: Account,
+}
+
+impl<C> Socket<C> {
+    pub(super) const fn new(io: C, account: Account) -> Self {
+        Self { io, account }
+    }
+}
+
+impl<C: AsyncRead + Unpin> AsyncRead for Socket<C> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        {
+            let mut account = self.account.lock();
+            if !account.ledger.may_take() {
+                account.reader = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+        }
+        let length = ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        let came = self.account.lock().ledger.came(&buffer[..length]);
+        came.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        Poll::Ready(Ok(length))
+    }
+}
+
+impl<C: AsyncWrite + Unpin> AsyncWrite for Socket<C> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let length = ready!(Pin::new(&mut self.io).poll_write(cx, buffer))?;
+        let mut account = self.account.lock();
+        account.ledger.left(&buffer[..length]);
+        account.wake();
+        drop(account);
+        Poll::Ready(Ok(length))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_close(cx)
+    }
+}
+
+/// A stream that waits while the connection holds too much.
+#[derive(Debug)]
+pub(in crate::control) struct Stream {
+    stream: yamux::Stream,
+    account: Account,
+}
+
+impl Stream {
+    pub(super) fn new(stream: yamux::Stream, account: Account) -> Self {
+        account.lock().ledger.opened(stream.id().val());
+        Self { stream, account }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let mut account = self.account.lock();
+        account.ledger.dropped(self.stream.id().val());
+        account.wake();
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let length = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let mut account = self.account.lock();
+        account.ledger.read(self.stream.id().val(), length);
+        account.wake();
+        drop(account);
+        Poll::Ready(Ok(length))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        {
+            let mut account = self.account.lock();
+            if !account.closed && !account.ledger.may_write() {
+                if !account.writers.iter().any(|it| it.will_wake(cx.waker())) {
+                    account.writers.push(cx.waker().clone());
+                }
+                return Poll::Pending;
+            }
+        }
+        let length = ready!(Pin::new(&mut self.stream).poll_write(cx, buffer))?;
+        self.account.lock().ledger.wrote(length);
+        Poll::Ready(Ok(length))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
+    }
+}
