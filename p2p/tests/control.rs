@@ -350,7 +350,7 @@ impl Respond for Slow {
 }
 
 #[tokio::test]
-async fn a_stranger_has_four_answers_under_way() {
+async fn a_stranger_has_eight_answers_under_way() {
     let let_go = Arc::new(Semaphore::new(0));
     let settings = ControlSettings::node(vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()]);
     let slow = Arc::new(Slow(Arc::clone(&let_go)));
@@ -364,15 +364,15 @@ async fn a_stranger_has_four_answers_under_way() {
                 .plane
                 .ask(peer, ControlRequest::Committee(Epoch::new(1)))
         };
-        let mut asked: FuturesUnordered<_> = (0..6).map(|_| ask()).collect();
+        let mut asked: FuturesUnordered<_> = (0..10).map(|_| ask()).collect();
         for _ in 0..2 {
             assert_eq!(asked.next().await, Some(Ok(ControlAnswer::Busy)));
         }
-        let_go.add_permits(4);
+        let_go.add_permits(8);
         while let Some(answer) = asked.next().await {
             assert_eq!(answer, Ok(ControlAnswer::Unknown));
         }
-        let_go.forget_permits(4);
+        let_go.forget_permits(8);
     }
 }
 

@@ -127,10 +127,12 @@ impl Behaviour {
     }
 }
 
-/// A peer needs one place; the library would give it four of 128.
+/// A peer needs one place; the library would give it four of 128. Through it peers find out how to reach each
+/// other, and no more: a circuit whose other end reads nothing stops its connection (see [`super::yamux`]).
 fn relay_config() -> relay::Config {
     relay::Config {
         max_reservations_per_peer: 1,
+        max_circuit_bytes: 32 << 10,
         ..relay::Config::default()
     }
 }

@@ -94,6 +94,9 @@ impl SwarmTask {
                 message,
             })) => self.heard(propagation_source, message_id, message),
             BehaviourEvent::Gossip(Metering::Loud(peer)) => self.flooding(peer, "gossip_frames"),
+            BehaviourEvent::Gossip(Metering::Crowded) => {
+                self.metrics.saturated("gossip_strangers");
+            }
             BehaviourEvent::Requests(event) => self.request_event(event),
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
                 self.identified(peer_id, &info);
@@ -261,7 +264,8 @@ impl SwarmTask {
 
     /// Only where a peer said last that it is: the table itself would keep every address it ever named.
     fn enter_in_table(&mut self, peer: PeerId, addresses: &[Multiaddr]) {
-        let known = self.book.is_member(&peer) || self.local_network;
+        let trusted = self.book.is_member(&peer) || self.book.is_bootstrap(&peer);
+        let known = trusted || self.local_network;
         let crowd = &self.swarm.behaviour().crowd;
         let is_met = |address| subnet(address).is_some_and(|at| crowd.is_met_in(at, &peer));
         let addresses = addresses
@@ -269,6 +273,10 @@ impl SwarmTask {
             .filter(|address| self.acceptable(address) && (known || is_met(address)))
             .take(ADDRESSES);
         let addresses: Vec<_> = addresses.cloned().collect();
+        if addresses.is_empty() {
+            // It may have entered with others, where this side dialled it.
+            return;
+        }
         let book = Arc::clone(&self.book);
         let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() else {
             return;

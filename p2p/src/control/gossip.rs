@@ -26,7 +26,7 @@ const GOSSIP_FACTOR: f64 = 0.02;
 /// What gossipsub adds to a message: topic, author, key, signature, sequence number.
 const ENVELOPE: usize = 1 << 10;
 /// Messages in one frame; this software sends one.
-const PER_FRAME: usize = 16;
+const PER_FRAME: usize = 4;
 /// Bytes of subscriptions and control messages in one frame: what they cost grows with their number.
 const CONTROL_BYTES: usize = 4 << 10;
 /// Messages named in one list, and asked of one peer in a second after it said that it has them.

@@ -68,7 +68,8 @@ impl Metrics {
         registry.register(
             "control_saturated",
             "Work refused because a limit was reached, by limit: queues (check, requests), what one \
-             peer may send (gossip_frames, gossip_messages, peer_requests) or leave (unread_answers), connections of strangers \
+             peer may send (gossip_frames, gossip_messages, peer_requests) or leave (unread_answers), \
+             what strangers may send together (gossip_strangers), connections of strangers \
              (connections: refused, places: one made room for another), entries of one subnet in the \
              table (table_places)",
             self.saturated.clone(),

@@ -6,8 +6,11 @@ use libp2p::{Multiaddr, multiaddr::Protocol};
 
 use crate::guard::site::{Site, Subnet};
 
-/// The IP address that an address begins with.
+/// The IP address that an address begins with, unless it is a relay's.
 pub(super) fn ip(address: &Multiaddr) -> Option<IpAddr> {
+    if address.iter().any(|part| part == Protocol::P2pCircuit) {
+        return None;
+    }
     match address.iter().next()? {
         Protocol::Ip4(ip) => Some(ip.into()),
         Protocol::Ip6(ip) => Some(ip.into()),

@@ -1,17 +1,17 @@
-//! How much each peer may ask or say per second. Pure.
+//! How much each peer, or each of something else, may ask or say per second. Pure.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, hash::Hash, time::Duration};
 
 use tokio::time::Instant;
 
 use crate::identity::PeerId;
 
-/// A bucket of tokens for every connected peer.
+/// A bucket of tokens for each of those who are connected.
 #[derive(Debug)]
-pub(super) struct Quota {
+pub(super) struct Quota<K = PeerId> {
     per_second: f64,
     burst: f64,
-    peers: HashMap<PeerId, Bucket>,
+    buckets: HashMap<K, Bucket>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -20,22 +20,22 @@ struct Bucket {
     at: Instant,
 }
 
-impl Quota {
+impl<K: Eq + Hash> Quota<K> {
     pub(super) fn new(per_second: u32, burst: u32) -> Self {
         Self {
             per_second: per_second.into(),
             burst: burst.into(),
-            peers: HashMap::new(),
+            buckets: HashMap::new(),
         }
     }
 
-    /// Takes a token of the peer, if it has one left.
-    pub(super) fn take(&mut self, peer: PeerId, now: Instant) -> bool {
+    /// Takes a token, if there is one left.
+    pub(super) fn take(&mut self, whose: K, now: Instant) -> bool {
         let full = Bucket {
             tokens: self.burst,
             at: now,
         };
-        let bucket = self.peers.entry(peer).or_insert(full);
+        let bucket = self.buckets.entry(whose).or_insert(full);
         let gained = now.duration_since(bucket.at).as_secs_f64() * self.per_second;
         bucket.tokens = (bucket.tokens + gained).min(self.burst);
         bucket.at = now;
@@ -46,10 +46,10 @@ impl Quota {
         taken
     }
 
-    /// Forgets peers that are full again: everybody connected stays bounded, so does this.
+    /// Forgets those that are full again: everybody connected stays bounded, so does this.
     pub(super) fn tidy(&mut self, now: Instant) {
         let refill = Duration::from_secs_f64(self.burst / self.per_second);
-        self.peers
+        self.buckets
             .retain(|_, bucket| now.duration_since(bucket.at) < refill);
     }
 }
@@ -74,6 +74,6 @@ mod tests {
         assert_eq!(passed(&mut quota), 20);
         tokio::time::advance(Duration::from_secs(60)).await;
         quota.tidy(Instant::now());
-        assert!(quota.peers.is_empty());
+        assert!(quota.buckets.is_empty());
     }
 }

@@ -88,7 +88,7 @@ const FEW: usize = 4;
 /// Small requests a peer may send: per second, and at once.
 const REQUESTS: (u32, u32) = (16, 64);
 /// Answers kept for a stranger that did not read them; and for all peers, above which a stranger has one.
-const UNREAD: (usize, usize) = (4, 128);
+const UNREAD: (usize, usize) = (8, 128);
 /// Gossip messages a peer may pass on: per second, and at once.
 const GOSSIP: (u32, u32) = (100, 1_000);
 /// When a node's record goes into the table again after it was written; the last one repeats.
@@ -322,6 +322,7 @@ impl SwarmTask {
         for peer in &exempt {
             behaviour.limits.bypass_peer_id(peer);
         }
+        behaviour.gossip.exempt(exempt.clone());
         behaviour.crowd.exempt(exempt);
         behaviour.protect.set(members);
     }

@@ -111,8 +111,9 @@ pub(crate) struct Door {
     members: HashSet<Site>,
     /// By age.
     under_way: BTreeMap<Ticket, Handshake>,
-    /// When QUIC forgets each handshake that failed or was given up, and where it came from.
-    leaving: VecDeque<(Instant, Subnet)>,
+    /// When QUIC forgets each handshake that failed or was given up, and where it came from, if that is
+    /// proven.
+    leaving: VecDeque<(Instant, Option<Subnet>)>,
     next: u64,
     sites: HashMap<Site, Seen>,
     subnets: HashMap<Subnet, Seen>,
@@ -244,7 +245,7 @@ impl Door {
     fn give_up(&mut self, ticket: Ticket, now: Instant) -> Option<Caller> {
         let Handshake { caller, .. } = self.under_way.remove(&ticket)?;
         if caller.lingers {
-            let subnet = caller.site.subnet();
+            let subnet = caller.proven.then(|| caller.site.subnet());
             self.leaving.push_back((now + Self::LINGER, subnet));
         }
         Some(caller)
@@ -308,7 +309,10 @@ impl Door {
             (1, others)
         };
         if caller.lingers {
-            let of_subnet = self.leaving.iter().filter(|(_, from)| *from == subnet);
+            let of_subnet = self
+                .leaving
+                .iter()
+                .filter(|(_, from)| *from == Some(subnet));
             let full = self.leaving.len() >= places
                 || !member && of_subnet.count() >= settings.per_subnet / 2;
             if full {

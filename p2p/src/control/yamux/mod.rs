@@ -29,7 +29,7 @@ use self::stream::{Account, Socket, Stream};
 /// How long what was written may take to leave when the connection is closed: a peer that reads nothing would
 /// keep it open for ever.
 const CLOSING: Duration = Duration::from_secs(2);
-/// Streams of a connection, of both sides. A peer that opens more loses the connection.
+/// Streams of a connection, of both sides.
 const STREAMS: usize = 512;
 /// Streams that a peer opened and nobody took yet; more are reset.
 const WAITING: usize = 128;
@@ -80,7 +80,7 @@ pub(super) struct Muxer<C> {
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
     fn new(io: C, mode: Mode) -> Self {
-        let account = Account::default();
+        let account = Account::new(mode);
         let mut config = Config::default();
         config.set_max_num_streams(STREAMS);
         Self {
@@ -94,6 +94,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
 
     /// Moves everything there is to move.
     fn advance(&mut self, cx: &mut Context<'_>) -> Result<(), ConnectionError> {
+        let gone = self.account.gone();
         while let Poll::Ready(next) = self.connection.poll_next_inbound(cx) {
             let Some(Ok(stream)) = next else {
                 self.account.close();
@@ -108,6 +109,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
             }
             self.asked.take().into_iter().for_each(Waker::wake);
         }
+        self.account.forget(gone);
         Ok(())
     }
 }

@@ -9,10 +9,12 @@ use std::{
 
 use futures::{AsyncRead, AsyncWrite};
 
+use yamux::Mode;
+
 use super::ledger::Ledger;
 
 /// The ledger of a connection, and who waits for it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Account(Arc<Mutex<Waiting>>);
 
 #[derive(Debug, Default)]
@@ -22,11 +24,36 @@ struct Waiting {
     reader: Option<Waker>,
     /// Streams, until something leaves.
     writers: Vec<Waker>,
+    /// Whether the socket took less than it was given last.
+    stuck: bool,
     /// Nothing moves any more, and nobody waits for it.
     closed: bool,
 }
 
 impl Account {
+    pub(super) fn new(mode: Mode) -> Self {
+        let ledger = Ledger::new(mode);
+        Self(Arc::new(Mutex::new(Waiting {
+            ledger,
+            ..Waiting::default()
+        })))
+    }
+
+    /// Streams dropped so far.
+    pub(super) fn gone(&self) -> usize {
+        self.lock().ledger.gone()
+    }
+
+    /// The library was at work since the first `gone` streams were dropped. It notices that only where it
+    /// can write.
+    pub(super) fn forget(&self, gone: usize) {
+        let mut this = self.lock();
+        if !this.stuck {
+            this.ledger.forget(gone);
+            this.wake();
+        }
+    }
+
     pub(super) fn close(&self) {
         let mut this = self.lock();
         this.closed = true;
@@ -88,8 +115,10 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Socket<C> {
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let length = ready!(Pin::new(&mut self.io).poll_write(cx, buffer))?;
+        let written = Pin::new(&mut self.io).poll_write(cx, buffer);
         let mut account = self.account.lock();
+        account.stuck = written.is_pending();
+        let length = ready!(written)?;
         account.ledger.left(&buffer[..length]);
         account.wake();
         drop(account);
@@ -110,20 +139,38 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Socket<C> {
 pub(in crate::control) struct Stream {
     stream: yamux::Stream,
     account: Account,
+    /// Is dropped after the stream.
+    _dropped: Dropped,
+}
+
+#[derive(Debug)]
+struct Dropped {
+    id: u32,
+    account: Account,
+}
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let mut account = self.account.lock();
+        account.ledger.dropped(self.id);
+        // The library may have noticed before this.
+        account.reader.take().into_iter().for_each(Waker::wake);
+    }
 }
 
 impl Stream {
     pub(super) fn new(stream: yamux::Stream, account: Account) -> Self {
-        account.lock().ledger.opened(stream.id().val());
-        Self { stream, account }
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        let mut account = self.account.lock();
-        account.ledger.dropped(self.stream.id().val());
-        account.wake();
+        let id = stream.id().val();
+        account.lock().ledger.opened(id);
+        let dropped = Dropped {
+            id,
+            account: account.clone(),
+        };
+        Self {
+            stream,
+            account,
+            _dropped: dropped,
+        }
     }
 }
 

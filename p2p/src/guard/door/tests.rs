@@ -145,6 +145,14 @@ fn one_subnet_that_fails_leaves_room_for_others() {
     }
     assert_eq!(failed, settings.per_subnet / 2);
     entered(door.knock(caller("192.0.2.1", true), now));
+
+    // Whoever writes a false address does not use up its owner's share.
+    let mut door = Door::new(settings);
+    for i in 0..settings.retry_above {
+        let (ticket, _) = entered(door.knock(caller(&format!("10.0.0.{i}"), false), now));
+        door.end(ticket, Outcome::Failed, now);
+    }
+    entered(door.knock(caller("10.0.0.1", true), now));
 }
 
 #[test]
