@@ -119,6 +119,19 @@ fn send(streams: Vec<SubstreamBox>, length: usize, sent: &Arc<AtomicUsize>) -> J
     sending
 }
 
+/// Reads all of what is sent to each stream.
+async fn receive(to: &mut End, length: usize, mut sending: JoinSet<()>) {
+    for _ in 0..sending.len() {
+        let mut stream = to.came.recv().await.unwrap();
+        sending.spawn(async move {
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).await.unwrap();
+            assert!(all.len() == length && all.iter().all(|byte| *byte == 7));
+        });
+    }
+    sending.join_all().await;
+}
+
 /// Until nothing moves any more: time goes on only then.
 async fn still() {
     sleep(Duration::from_secs(1)).await;
@@ -132,22 +145,14 @@ async fn a_peer_fills_a_bound_and_not_a_window_for_each_stream() {
         streams.push(peer.open().await);
     }
     let (each, sent) = (300 << 10, Arc::default());
-    let mut sending = send(streams, each, &sent);
+    let sending = send(streams, each, &sent);
     still().await;
     // The library holds up to eleven frames of each stream on its side.
     let of_peer = 50 * 11 * (16 << 10);
     let came = sent.load(Relaxed);
     assert!(came < of_peer + PIPE + HELD, "{came} bytes came");
     assert!(bounded.came.len() < 10, "{} streams", bounded.came.len());
-    for _ in 0..50 {
-        let mut stream = bounded.came.recv().await.unwrap();
-        sending.spawn(async move {
-            let mut all = Vec::new();
-            stream.read_to_end(&mut all).await.unwrap();
-            assert!(all.len() == each && all.iter().all(|byte| *byte == 7));
-        });
-    }
-    sending.join_all().await;
+    receive(&mut bounded, each, sending).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,20 +165,12 @@ async fn a_peer_that_reads_nothing_is_written_a_bound_and_not_a_queue_for_each_s
     // Nothing is taken from the pipe.
     let moving = peer.pause.clone().lock_owned().await;
     let (each, sent) = (300 << 10, Arc::default());
-    let mut sending = send(streams, each, &sent);
+    let sending = send(streams, each, &sent);
     still().await;
     let left = sent.load(Relaxed);
     assert!(left < PIPE + HELD, "{left} bytes were taken");
     drop(moving);
-    for _ in 0..50 {
-        let mut stream = peer.came.recv().await.unwrap();
-        sending.spawn(async move {
-            let mut all = Vec::new();
-            stream.read_to_end(&mut all).await.unwrap();
-            assert!(all.len() == each && all.iter().all(|byte| *byte == 7));
-        });
-    }
-    sending.join_all().await;
+    receive(&mut peer, each, sending).await;
 }
 
 #[tokio::test(start_paused = true)]
