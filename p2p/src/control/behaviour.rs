@@ -5,9 +5,9 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use floe_chain::id::NetworkId;
 use libp2p::{
-    StreamProtocol, allow_block_list, autonat, connection_limits, dcutr, identify, kad,
+    PeerId, StreamProtocol, allow_block_list, autonat, connection_limits, dcutr, identify, kad,
     memory_connection_limits, ping, relay, request_response,
-    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
+    swarm::{ConnectionId, FromSwarm, NetworkBehaviour, behaviour::toggle::Toggle},
 };
 
 use super::{
@@ -134,6 +134,17 @@ fn relay_config() -> relay::Config {
         max_reservations_per_peer: 1,
         max_circuit_bytes: 32 << 10,
         ..relay::Config::default()
+    }
+}
+
+/// The connection that is no more, and its peer if that is known. One that a later behaviour denied is told of
+/// here, too.
+pub(super) fn ended(event: &FromSwarm<'_>) -> Option<(ConnectionId, Option<PeerId>)> {
+    match event {
+        FromSwarm::ConnectionClosed(closed) => Some((closed.connection_id, Some(closed.peer_id))),
+        FromSwarm::ListenFailure(failure) => Some((failure.connection_id, failure.peer_id)),
+        FromSwarm::DialFailure(failure) => Some((failure.connection_id, failure.peer_id)),
+        _ => None,
     }
 }
 

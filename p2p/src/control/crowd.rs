@@ -20,7 +20,7 @@ use libp2p::{
 };
 use tokio::time::Instant;
 
-use super::{place::subnet, settings::Places};
+use super::{behaviour::ended, place::subnet, settings::Places};
 use crate::{guard::site::Subnet, transport::Side};
 
 /// Lets strangers in, and has others leave for them.
@@ -188,14 +188,9 @@ impl NetworkBehaviour for Crowd {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        // A connection denied by a later behaviour comes here too.
-        let gone = match event {
-            FromSwarm::ConnectionClosed(closed) => closed.connection_id,
-            FromSwarm::ListenFailure(failure) => failure.connection_id,
-            FromSwarm::DialFailure(failure) => failure.connection_id,
-            _ => return,
-        };
-        self.leave(gone);
+        if let Some((connection, _)) = ended(&event) {
+            self.leave(connection);
+        }
     }
 
     fn on_connection_handler_event(

@@ -20,7 +20,7 @@ use libp2p::{
 };
 use tokio::time::Instant;
 
-use super::{gossip::Gossip, place::site, quota::Quota};
+use super::{behaviour::ended, gossip::Gossip, place::site, quota::Quota};
 use crate::guard::site::Site;
 
 /// Frames a peer may send: per second, and at once. A change of a committee of 300 is some 600 at once.
@@ -151,14 +151,9 @@ impl NetworkBehaviour for Metered {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        // A connection denied by a later behaviour comes here too.
-        let gone = match &event {
-            FromSwarm::ConnectionClosed(closed) => Some(closed.connection_id),
-            FromSwarm::ListenFailure(failure) => Some(failure.connection_id),
-            FromSwarm::DialFailure(failure) => Some(failure.connection_id),
-            _ => None,
-        };
-        gone.and_then(|gone| self.strangers.sites.remove(&gone));
+        if let Some((connection, _)) = ended(&event) {
+            self.strangers.sites.remove(&connection);
+        }
         self.gossip.on_swarm_event(event);
     }
 

@@ -17,6 +17,8 @@ use libp2p::{
     },
 };
 
+use super::behaviour::ended;
+
 /// Protects the connections of a set of peers.
 #[derive(Debug, Default)]
 pub(super) struct Protect {
@@ -75,14 +77,7 @@ impl NetworkBehaviour for Protect {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        // A connection denied by a later behaviour comes here too.
-        let (peer, connection) = match event {
-            FromSwarm::ConnectionClosed(closed) => (Some(closed.peer_id), closed.connection_id),
-            FromSwarm::ListenFailure(failure) => (failure.peer_id, failure.connection_id),
-            FromSwarm::DialFailure(failure) => (failure.peer_id, failure.connection_id),
-            _ => return,
-        };
-        if let Some(peer) = peer
+        if let Some((connection, Some(peer))) = ended(&event)
             && let Some(connections) = self.connections.get_mut(&peer)
         {
             connections.retain(|id| *id != connection);

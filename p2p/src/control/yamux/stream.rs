@@ -8,7 +8,6 @@ use std::{
 };
 
 use futures::{AsyncRead, AsyncWrite};
-
 use yamux::Mode;
 
 use super::ledger::Ledger;
@@ -138,18 +137,18 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Socket<C> {
 #[derive(Debug)]
 pub(in crate::control) struct Stream {
     stream: yamux::Stream,
-    account: Account,
     /// Is dropped after the stream.
-    _dropped: Dropped,
+    entry: Entry,
 }
 
+/// A stream's place in the ledger.
 #[derive(Debug)]
-struct Dropped {
+struct Entry {
     id: u32,
     account: Account,
 }
 
-impl Drop for Dropped {
+impl Drop for Entry {
     fn drop(&mut self) {
         let mut account = self.account.lock();
         account.ledger.dropped(self.id);
@@ -162,15 +161,8 @@ impl Stream {
     pub(super) fn new(stream: yamux::Stream, account: Account) -> Self {
         let id = stream.id().val();
         account.lock().ledger.opened(id);
-        let dropped = Dropped {
-            id,
-            account: account.clone(),
-        };
-        Self {
-            stream,
-            account,
-            _dropped: dropped,
-        }
+        let entry = Entry { id, account };
+        Self { stream, entry }
     }
 }
 
@@ -181,8 +173,8 @@ impl AsyncRead for Stream {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let length = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        let mut account = self.account.lock();
-        account.ledger.read(self.stream.id().val(), length);
+        let mut account = self.entry.account.lock();
+        account.ledger.read(self.entry.id, length);
         account.wake();
         drop(account);
         Poll::Ready(Ok(length))
@@ -196,7 +188,7 @@ impl AsyncWrite for Stream {
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
         {
-            let mut account = self.account.lock();
+            let mut account = self.entry.account.lock();
             if !account.closed && !account.ledger.may_write() {
                 if !account.writers.iter().any(|it| it.will_wake(cx.waker())) {
                     account.writers.push(cx.waker().clone());
@@ -205,7 +197,7 @@ impl AsyncWrite for Stream {
             }
         }
         let length = ready!(Pin::new(&mut self.stream).poll_write(cx, buffer))?;
-        self.account.lock().ledger.wrote(length);
+        self.entry.account.lock().ledger.wrote(length);
         Poll::Ready(Ok(length))
     }
 
