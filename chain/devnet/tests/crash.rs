@@ -278,7 +278,7 @@ fn chain_process(child: &Child) -> String {
 
 /// `FLOE_CUTS` cuts. With `FLOE_NO_FSYNC` the syncs of the chain are faked, and something must be lost: otherwise this test is blind.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs root, loop devices and a minute: run tests/power_cut.sh"]
+#[ignore = "needs root, loop devices and a minute: run chain/devnet/tests/power_cut.sh"]
 async fn nothing_acknowledged_is_lost_when_the_power_fails() {
     let faked = std::env::var_os("FLOE_NO_FSYNC").is_some();
     let room = tempfile::tempdir().unwrap();

@@ -99,7 +99,7 @@ async fn twins_share_nothing() {
 
 /// Deploys a fresh network on a real Sui chain and runs the suite there. It costs a few SUI.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs FLOE_SUI_URL, FLOE_SUI_CHAIN_ID and FLOE_SUI_KEY of a funded account"]
+#[ignore = "needs a funded account on a real chain; chain/README.md has the command"]
 async fn on_a_real_sui_chain() {
     let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
     let target = Target {
